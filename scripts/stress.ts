@@ -1,0 +1,91 @@
+/**
+ * `npm run stress`: runs every stress and kill script for a while.
+ *
+ * A script is a file `*.stress.ts` in `stress/` or anywhere in a package's
+ * `test/`. It exports `run({ seed, seconds })`, does random work drawn from the
+ * seed until the seconds are over, and answers `{ counts, violations }`. Each
+ * runs in a child process of its own, on the sources, and prints one JSON line:
+ * `{"name":…,"seed":…,"seconds":…,"counts":{…},"violations":[…]}`.
+ *
+ * Options: `--seconds N` for each script (10), `--seed N` (random, printed),
+ * `--only text`, `--root`. Exit code 1 on a violation, on a child that died or
+ * never ended, and when there is no script.
+ */
+import { spawn } from "node:child_process"
+import { randomInt } from "node:crypto"
+import * as path from "node:path"
+import { parseArgs } from "node:util"
+import { filesOf, workspaceRoot } from "./internal/files.ts"
+import { nameOf, type StressLine } from "./internal/stressChild.ts"
+
+/** How long a script may take beyond its seconds: starting, and finishing what it began. */
+const GRACE_SECONDS = 30
+
+const number = (name: string, text: string, whole: boolean): number => {
+  const value = Number(text)
+  if (!(value > 0) || value > 2 ** 31 || (whole && !Number.isInteger(value))) {
+    throw new RangeError(`--${name} wants a ${whole ? "whole " : ""}number above 0 and at most 2^31, found "${text}"`)
+  }
+  return value
+}
+
+/** Runs one script; never rejects. */
+const runScript = (root: string, file: string, seed: number, seconds: number): Promise<StressLine> =>
+  new Promise((resolve) => {
+    const { NODE_OPTIONS: _, ...env } = process.env
+    const entry = path.join(import.meta.dirname, "internal", "stressChild.ts")
+    const flags = ["--conditions=@selvedge/source", "--no-warnings"]
+    const args = [...flags, entry, path.join(root, file), String(seed), String(seconds)]
+    const child = spawn(process.execPath, args, { cwd: root, env, stdio: ["ignore", "pipe", "inherit"] })
+    let stdout = ""
+    let timedOut = false
+    child.stdout.setEncoding("utf8").on("data", (text: string) => {
+      stdout += text
+    })
+    const timer = setTimeout(
+      () => {
+        timedOut = true
+        child.kill("SIGKILL")
+      },
+      (seconds + GRACE_SECONDS) * 1000
+    )
+    child.on("close", (code, signal) => {
+      clearTimeout(timer)
+      const failed = (violation: string): void =>
+        resolve({ name: nameOf(file), seed, seconds, counts: {}, violations: [violation] })
+      if (timedOut) return failed(`no end within ${seconds + GRACE_SECONDS} s`)
+      try {
+        const line = JSON.parse(stdout.trim().split("\n").at(-1) ?? "") as StressLine
+        if (line.violations.length === 0 && code !== 0) return failed(`ended with ${signal ?? `exit code ${code}`}`)
+        resolve(line)
+      } catch {
+        failed(`ended without its line (${signal ?? `exit code ${code}`})`)
+      }
+    })
+  })
+
+const main = async (): Promise<number> => {
+  const { values } = parseArgs({
+    options: {
+      seconds: { type: "string", default: "10" },
+      seed: { type: "string" },
+      only: { type: "string", default: "" },
+      root: { type: "string", default: workspaceRoot }
+    }
+  })
+  const seconds = number("seconds", values.seconds, false)
+  const seed = values.seed === undefined ? randomInt(1, 2 ** 31) : number("seed", values.seed, true)
+  const files = filesOf(values.root, ["packages/*/test/**/*.stress.ts", "stress/**/*.stress.ts"])
+  const chosen = files.filter((file) => nameOf(file).includes(values.only))
+  let failed = 0
+  for (const file of chosen) {
+    const line = await runScript(values.root, file, seed, seconds)
+    console.log(JSON.stringify(line))
+    if (line.violations.length > 0) failed++
+  }
+  console.error(`stress: ${chosen.length - failed} passed, ${failed} failed, seed ${seed}`)
+  if (chosen.length === 0) console.error(`stress: no script matches "${values.only}"`)
+  return failed === 0 && chosen.length > 0 ? 0 : 1
+}
+
+process.exitCode = await main()
