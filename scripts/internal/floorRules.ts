@@ -36,9 +36,10 @@ export interface Violation {
   readonly message: string
 }
 
-/** Families of core and their floors; `internal` directly below `src` is the cellar everybody may use. */
+/** Families of core and their floors; floor 0 is the cellar everybody may use. */
 export const coreFloors: Readonly<Record<string, number>> = {
   internal: 0,
+  config: 0,
   memory: 1,
   ring: 2,
   notifier: 2,
