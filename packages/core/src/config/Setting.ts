@@ -1,0 +1,254 @@
+/**
+ * One setting of selvedge: its environment variable, type, default and range in one place.
+ *
+ * Every `SELVEDGE_*` variable is declared with one of these constructors, so that its value is checked before anything starts, the error
+ * says what was found and what is allowed, and `docs/configuration.md` can be compared with the code. Values are read
+ * through Effect's `ConfigProvider`, never from the environment directly.
+ *
+ * @since 0.1.0
+ */
+import * as Config from "effect/Config"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+
+/**
+ * A setting whose value cannot be used.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class InvalidSetting extends Schema.TaggedError<InvalidSetting>()("InvalidSetting", {
+  /** The option in code, such as `reserves.lastWords`. */
+  option: Schema.String,
+  /** The environment variable that sets the same, if there is one. */
+  variable: Schema.UndefinedOr(Schema.String),
+  /** What was found. */
+  value: Schema.String,
+  /** What would be accepted. */
+  allowed: Schema.String
+}) {
+  override get message(): string {
+    const name = this.variable === undefined ? this.option : `${this.variable} (option ${this.option})`
+    return `${name}: wanted ${this.allowed}, found ${this.value}`
+  }
+}
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface Setting<A> {
+  readonly variable: string
+  readonly option: string
+  /** For the documentation: `duration`, `integer`, … */
+  readonly type: string
+  /** For the documentation. */
+  readonly fallback: string
+  /** For the documentation and the error. */
+  readonly allowed: string
+  /** Checks a value given in code. */
+  readonly check: (value: unknown) => Effect.Effect<A, InvalidSetting>
+  /** The variable if it is set, else the value given in code, else the default. */
+  readonly resolve: (value: unknown) => Effect.Effect<A, InvalidSetting>
+}
+
+interface Parser<A> {
+  readonly type: string
+  readonly fallback: string
+  readonly allowed: string
+  /** `None` is refused. */
+  readonly parse: (value: unknown) => Option.Option<A>
+  readonly default: A
+}
+
+const declare = <A>(variable: string, option: string, parser: Parser<A>): Setting<A> => {
+  const { allowed, fallback, type } = parser
+  const refuse = (value: unknown): InvalidSetting =>
+    new InvalidSetting({ option, variable, value: show(value), allowed })
+  const check = (value: unknown): Effect.Effect<A, InvalidSetting> =>
+    Option.match(parser.parse(value), { onNone: () => Effect.fail(refuse(value)), onSome: (a) => Effect.succeed(a) })
+  const resolve = (value: unknown): Effect.Effect<A, InvalidSetting> =>
+    Effect.flatMap(
+      Effect.mapError(Config.option(Config.String(variable)), () => refuse("(unreadable)")),
+      Option.match({
+        onSome: (found) => check(found.trim()),
+        onNone: () => (value === undefined ? Effect.succeed(parser.default) : check(value))
+      })
+    )
+  return { variable, option, type, fallback, allowed, check, resolve }
+}
+
+const show = (value: unknown): string => {
+  if (typeof value === "string") return JSON.stringify(value)
+  if (Duration.isDuration(value)) return Duration.format(value)
+  if (typeof value === "object" && value !== null) {
+    try {
+      return JSON.stringify(value)
+    } catch {
+      return Object.prototype.toString.call(value)
+    }
+  }
+  return String(value)
+}
+
+/**
+ * A length of time between two bounds, both included; a plain number counts milliseconds.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const duration = (
+  variable: string,
+  option: string,
+  range: { readonly default: Duration.Input; readonly min: Duration.Input; readonly max: Duration.Input }
+): Setting<Duration.Duration> => {
+  const [fallback, min, max] = [range.default, range.min, range.max].map((input) =>
+    Duration.fromInputUnsafe(input)
+  ) as [Duration.Duration, Duration.Duration, Duration.Duration]
+  return declare(variable, option, {
+    type: "duration",
+    fallback: Duration.format(fallback),
+    allowed: `a duration from ${Duration.format(min)} to ${Duration.format(max)}, such as "1500 millis" or "20 seconds" (a plain number is milliseconds)`,
+    default: fallback,
+    parse: (value) =>
+      Option.filter(
+        toDuration(value),
+        (found) => Duration.isGreaterThanOrEqualTo(found, min) && Duration.isLessThanOrEqualTo(found, max)
+      )
+  })
+}
+
+const toDuration = (value: unknown): Option.Option<Duration.Duration> => {
+  if (typeof value === "number") {
+    return Number.isFinite(value) && value >= 0 ? Option.some(Duration.millis(value)) : Option.none()
+  }
+  if (typeof value === "string" && /^\d+(\.\d+)?$/.test(value)) return Option.some(Duration.millis(Number(value)))
+  try {
+    const found = Duration.fromInputUnsafe(value as Duration.Input)
+    return Duration.toMillis(found) >= 0 ? Option.some(found) : Option.none()
+  } catch {
+    return Option.none()
+  }
+}
+
+/**
+ * A whole number between two bounds, both included.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const integer = (
+  variable: string,
+  option: string,
+  range: { readonly default: number; readonly min: number; readonly max: number }
+): Setting<number> =>
+  declare(variable, option, {
+    type: "integer",
+    fallback: String(range.default),
+    allowed: `a whole number from ${range.min} to ${range.max}`,
+    default: range.default,
+    parse: (value) => {
+      const found = typeof value === "string" && /^[+-]?\d+$/.test(value) ? Number(value) : value
+      return typeof found === "number" && Number.isInteger(found) && found >= range.min && found <= range.max
+        ? Option.some(found)
+        : Option.none()
+    }
+  })
+
+/**
+ * `true` or `false` (`1`, `0`, `yes`, `no`, `on`, `off` in the environment).
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const boolean = (variable: string, option: string, fallback: boolean): Setting<boolean> =>
+  declare(variable, option, {
+    type: "boolean",
+    fallback: String(fallback),
+    allowed: "true or false",
+    default: fallback,
+    parse: (value) => {
+      if (typeof value === "boolean") return Option.some(value)
+      if (typeof value !== "string") return Option.none()
+      const word = value.toLowerCase()
+      if (["true", "1", "yes", "on"].includes(word)) return Option.some(true)
+      return ["false", "0", "no", "off"].includes(word) ? Option.some(false) : Option.none()
+    }
+  })
+
+/**
+ * One of some words.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const word = <const W extends ReadonlyArray<string>>(
+  variable: string,
+  option: string,
+  words: W,
+  fallback: W[number]
+): Setting<W[number]> =>
+  declare<W[number]>(variable, option, {
+    type: "word",
+    fallback,
+    allowed: words.map((one) => JSON.stringify(one)).join(" or "),
+    default: fallback,
+    parse: (value) => (typeof value === "string" && words.includes(value) ? Option.some(value) : Option.none())
+  })
+
+/**
+ * A path, or nothing.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const path = (variable: string, option: string): Setting<string | undefined> =>
+  declare<string | undefined>(variable, option, {
+    type: "path",
+    fallback: "none",
+    allowed: "a path that is not empty and has no NUL byte",
+    default: undefined,
+    parse: (value) =>
+      typeof value === "string" && value.length > 0 && !value.includes("\0") ? Option.some(value) : Option.none()
+  })
+
+/**
+ * Checks an option that exists only in code.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const option =
+  (name: string, allowed: string, isAllowed: (value: unknown) => boolean) =>
+  (value: unknown): Effect.Effect<void, InvalidSetting> =>
+    isAllowed(value)
+      ? Effect.void
+      : Effect.fail(new InvalidSetting({ option: name, variable: undefined, value: show(value), allowed }))
+
+/**
+ * Checks a length of time that exists only in code; both bounds are included.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const durationOption =
+  (name: string, range: { readonly min: Duration.Input; readonly max: Duration.Input }) =>
+  (value: unknown): Effect.Effect<Duration.Duration, InvalidSetting> => {
+    const min = Duration.fromInputUnsafe(range.min)
+    const max = Duration.fromInputUnsafe(range.max)
+    const found = toDuration(value)
+    return Option.isSome(found) &&
+      Duration.isGreaterThanOrEqualTo(found.value, min) &&
+      Duration.isLessThanOrEqualTo(found.value, max)
+      ? Effect.succeed(found.value)
+      : Effect.fail(
+          new InvalidSetting({
+            option: name,
+            variable: undefined,
+            value: show(value),
+            allowed: `a duration from ${Duration.format(min)} to ${Duration.format(max)}`
+          })
+        )
+  }

@@ -1,0 +1,152 @@
+/**
+ * A task: a fiber with a name, a kind and a place in a tree.
+ *
+ * **States**
+ *
+ * | state          | meaning                                                          |
+ * | -------------- | ---------------------------------------------------------------- |
+ * | `running`      | its fiber runs                                                   |
+ * | `finishing`    | its fiber has ended, it waits for its children                   |
+ * | `interrupting` | it was asked to end at once, and has not yet                     |
+ * | `detached`     | it outlived the patience of a parent or of a join; nobody waits  |
+ * | `done`         | it has ended, and all its children before it                     |
+ *
+ * ```text
+ *   running ──▶ finishing ──▶ done
+ *      └▶ interrupting ─┬──────▲
+ *                       └▶ detached ──▶ done
+ * ```
+ *
+ * @since 0.1.0
+ */
+import type * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
+import type * as Option from "effect/Option"
+import type * as TaskKind from "./TaskKind.ts"
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type State = "running" | "finishing" | "interrupting" | "detached" | "done"
+
+/**
+ * When a task was spawned.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface SpawnedAt {
+  /** Milliseconds of the monotonic clock; only differences mean something. */
+  readonly monotonicMillis: number
+  /** Milliseconds since 1970. */
+  readonly wallMillis: number
+}
+
+/**
+ * A handle on a tracked fiber.
+ *
+ * **Gotchas**
+ *
+ * The exit of a task comes after the exits of its children.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Task<out A = unknown, out E = unknown> {
+  /** Unique within the registry; grows with every spawn. */
+  readonly id: number
+  readonly name: string
+  readonly kind: TaskKind.TaskKind
+  /** The task it was spawned in, unless that one has ended or the spawn said `detached`. */
+  readonly parentId: Option.Option<number>
+  readonly spawnedAt: SpawnedAt
+  readonly state: State
+  /** Waits for the end and gives the `Exit`. */
+  readonly await: Effect.Effect<Exit.Exit<A, E>>
+  /** Interrupts the task and its children, leaves first, and waits for the end. Harmless once it has ended. */
+  readonly abort: Effect.Effect<void>
+  /** The same without waiting, for plain callbacks. */
+  readonly abortUnsafe: () => void
+}
+
+/**
+ * A live task as a row: plain data.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface TaskInfo {
+  readonly id: number
+  readonly name: string
+  readonly kind: TaskKind.TaskKind
+  readonly parentId: number | undefined
+  readonly state: State
+  readonly spawnedAt: SpawnedAt
+  readonly ageMillis: number
+  /** Older than the `stuckAfter` of its kind. */
+  readonly stuck: boolean
+  /** How often its restart policy has started it again. */
+  readonly restarts: number
+}
+
+/**
+ * A snapshot as a tree, one task a line, children under their parents in the order of their spawns.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const renderTree = (tasks: ReadonlyArray<TaskInfo>): string => {
+  const ids = new Set(tasks.map((task) => task.id))
+  const children = new Map<number | undefined, Array<TaskInfo>>()
+  for (const task of tasks) {
+    const parent = task.parentId !== undefined && ids.has(task.parentId) ? task.parentId : undefined
+    const siblings = children.get(parent)
+    if (siblings === undefined) children.set(parent, [task])
+    else siblings.push(task)
+  }
+  const lines: Array<string> = []
+  // A stack of rows still to print, not recursion: a chain of tasks may be deep.
+  const rows = (parent: number | undefined, indent: string) =>
+    (children.get(parent) ?? []).map((task, i, all) => ({ task, indent, last: i === all.length - 1 })).toReversed()
+  const stack = rows(undefined, "")
+  while (stack.length > 0) {
+    const { indent, last, task } = stack.pop()!
+    lines.push(`${indent}${last ? "└─" : "├─"} ${describe(task)}`)
+    stack.push(...rows(task.id, `${indent}${last ? "   " : "│  "}`))
+  }
+  return lines.join("\n")
+}
+
+/**
+ * One task in one line.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const describe = (task: TaskInfo): string => {
+  const extras = [
+    task.state === "running" ? undefined : task.state,
+    task.stuck ? "stuck" : undefined,
+    task.restarts > 0 ? `${task.restarts} restart(s)` : undefined
+  ].filter((extra) => extra !== undefined)
+  const suffix = extras.length > 0 ? `, ${extras.join(", ")}` : ""
+  return `${quote(task.name)} (${task.kind} #${task.id}, ${formatAge(task.ageMillis)}${suffix})`
+}
+
+/** Names come from users; a line break in one must not forge a second line. */
+const quote = (name: string): string => JSON.stringify(name)
+
+/**
+ * An age for people: `12ms`, `3.4s`, `5m10s`, `2h3m`.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const formatAge = (millis: number): string => {
+  if (millis < 1000) return `${Math.round(millis)}ms`
+  const seconds = millis / 1000
+  if (seconds < 60) return `${seconds.toFixed(1)}s`
+  const minutes = Math.floor(seconds / 60)
+  return minutes < 60 ? `${minutes}m${Math.floor(seconds % 60)}s` : `${Math.floor(minutes / 60)}h${minutes % 60}m`
+}

@@ -1,0 +1,141 @@
+/**
+ * One live task inside its registry: the handle users hold and the node the registry walks are the same object, because
+ * a service may have a million of them.
+ *
+ * **Invariants**
+ *
+ * 1. `children` holds exactly the live tasks whose `parent` is this one.
+ * 2. A descendant has a greater id than its ancestors, so descending ids visit leaves first.
+ * 3. `exit` is set when the fiber has ended; `state` is `done` only after all children are.
+ *
+ * @internal
+ */
+import type * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import type { State, SpawnedAt, Task, TaskInfo } from "../Task.ts"
+import type { KindState } from "./kinds.ts"
+
+/** What an entry asks of its registry. */
+export interface EntryOwner {
+  readonly abortUnsafe: (entry: Entry) => void
+}
+
+export class Entry implements Task<any, any> {
+  readonly id: number
+  readonly name: string
+  readonly kindState: KindState
+  readonly critical: boolean
+  readonly monotonicMillis: number
+  readonly wallMillis: number
+  readonly owner: EntryOwner
+  parent: Entry | undefined
+  children: Set<Entry> | undefined = undefined
+  fiber: Fiber.Fiber<any, any> | undefined = undefined
+  /** The task's own context, for its log lines. Dropped when it ends. */
+  context: Context.Context<never> | undefined = undefined
+  exit: Exit.Exit<any, any> | undefined = undefined
+  state: State = "running"
+  signalled = false
+  /** Ends the wait for the last words of this task's children. */
+  patience: Fiber.Fiber<unknown, unknown> | undefined = undefined
+  restarts = 0
+  private waiters: Array<() => void> | undefined = undefined
+
+  constructor(
+    owner: EntryOwner,
+    options: {
+      readonly id: number
+      readonly name: string
+      readonly kindState: KindState
+      readonly critical: boolean
+      readonly parent: Entry | undefined
+      readonly monotonicMillis: number
+      readonly wallMillis: number
+    }
+  ) {
+    this.owner = owner
+    this.id = options.id
+    this.name = options.name
+    this.kindState = options.kindState
+    this.critical = options.critical
+    this.parent = options.parent
+    this.monotonicMillis = options.monotonicMillis
+    this.wallMillis = options.wallMillis
+  }
+
+  get kind(): string {
+    return this.kindState.kind
+  }
+  get parentId(): Option.Option<number> {
+    return this.parent === undefined ? Option.none() : Option.some(this.parent.id)
+  }
+  get spawnedAt(): SpawnedAt {
+    return { monotonicMillis: this.monotonicMillis, wallMillis: this.wallMillis }
+  }
+  get await(): Effect.Effect<Exit.Exit<any, any>> {
+    return Effect.callback((resume) => {
+      if (this.state === "done") return resume(Effect.succeed(this.exit!))
+      const waiter = (): void => resume(Effect.succeed(this.exit!))
+      ;(this.waiters ??= []).push(waiter)
+      return Effect.sync(() => {
+        this.waiters = this.waiters?.filter((other) => other !== waiter)
+      })
+    })
+  }
+  get abort(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      this.owner.abortUnsafe(this)
+      return Effect.asVoid(this.await)
+    })
+  }
+  readonly abortUnsafe = (): void => this.owner.abortUnsafe(this)
+
+  /** Whether its own fiber runs: such a task may spawn children. */
+  get fiberIsLive(): boolean {
+    return this.exit === undefined
+  }
+
+  /** Asks the fiber to end; a second time has no effect. */
+  signal(): void {
+    if (this.signalled || this.exit !== undefined) return
+    this.signalled = true
+    if (this.state === "running") this.state = "interrupting"
+    this.fiber?.interruptUnsafe(this.fiber.id)
+  }
+
+  /** This task's live descendants, leaves first (invariant 2). */
+  descendants(): Array<Entry> {
+    if (this.children === undefined || this.children.size === 0) return []
+    const found: Array<Entry> = [...this.children]
+    for (let i = 0; i < found.length; i++) {
+      const children = found[i]!.children
+      if (children !== undefined) for (const child of children) found.push(child)
+    }
+    return found.toSorted((a, b) => b.id - a.id)
+  }
+
+  /** Runs the waiters; the caller has changed all state before. */
+  wake(): void {
+    const waiters = this.waiters
+    this.waiters = undefined
+    waiters?.forEach((waiter) => waiter())
+  }
+
+  info(nowMillis: number): TaskInfo {
+    const ageMillis = Math.max(0, nowMillis - this.monotonicMillis)
+    return {
+      id: this.id,
+      name: this.name,
+      kind: this.kind,
+      parentId: this.parent?.id,
+      state: this.state,
+      spawnedAt: this.spawnedAt,
+      ageMillis,
+      stuck: ageMillis > this.kindState.policy.stuckAfterMillis,
+      restarts: this.restarts
+    }
+  }
+}
