@@ -15,7 +15,8 @@
  */
 import { fork } from "node:child_process"
 import { existsSync, readdirSync } from "node:fs"
-import { fileURLToPath, pathToFileURL } from "node:url"
+import * as path from "node:path"
+import { pathToFileURL } from "node:url"
 import { parseArgs } from "node:util"
 import { type Aim, type Baseline, type Case, median, type Sample } from "./harness.ts"
 import type { Answer } from "./internal/protocol.ts"
@@ -25,7 +26,7 @@ const HEAP_LIMIT_MEGABYTES = 6144
 
 interface Options {
   readonly part: string
-  readonly path: string
+  readonly file: string
   readonly json: boolean
   readonly rounds: number | undefined
   readonly only: string
@@ -61,8 +62,8 @@ interface Failure {
 
 class Usage extends Error {}
 
-const parts = (): ReadonlyArray<string> =>
-  readdirSync(new URL(".", import.meta.url))
+const parts = (folder: string): ReadonlyArray<string> =>
+  readdirSync(folder)
     .filter((name) => name.endsWith(".bench.ts"))
     .map((name) => name.slice(0, -".bench.ts".length))
     .toSorted()
@@ -84,17 +85,18 @@ const readOptions = (): Options => {
       rounds: { type: "string" },
       only: { type: "string", default: "" },
       budget: { type: "string" },
-      timeout: { type: "string" }
+      timeout: { type: "string" },
+      folder: { type: "string", default: import.meta.dirname }
     }
   })
   const [part, ...rest] = positionals
-  const known = `parts: ${parts().join(", ") || "none yet"}`
+  const known = `parts: ${parts(values.folder).join(", ") || "none yet"}`
   if (part === undefined || rest.length > 0) throw new Usage(`wanted one part, found ${positionals.length}; ${known}`)
-  const path = fileURLToPath(new URL(`./${part}.bench.ts`, import.meta.url))
-  if (!/^[\w-]+$/.test(part) || !existsSync(path)) throw new Usage(`there is no part "${part}"; ${known}`)
+  const file = path.join(values.folder, `${part}.bench.ts`)
+  if (!/^[\w-]+$/.test(part) || !existsSync(file)) throw new Usage(`there is no part "${part}"; ${known}`)
   return {
     part,
-    path,
+    file,
     json: values.json,
     only: values.only,
     rounds: positive("rounds", values.rounds, true),
@@ -107,15 +109,11 @@ const readOptions = (): Options => {
 const runSide = (options: Options, caseName: string, sideName: string): Promise<Answer> =>
   new Promise((resolve) => {
     const { NODE_OPTIONS: _, ...env } = process.env
-    const child = fork(
-      fileURLToPath(new URL("./internal/child.ts", import.meta.url)),
-      [options.path, caseName, sideName],
-      {
-        execArgv: ["--expose-gc", "--no-warnings", `--max-old-space-size=${HEAP_LIMIT_MEGABYTES}`],
-        env,
-        stdio: ["ignore", "ignore", "inherit", "ipc"]
-      }
-    )
+    const child = fork(path.join(import.meta.dirname, "internal", "child.ts"), [options.file, caseName, sideName], {
+      execArgv: ["--expose-gc", "--no-warnings", `--max-old-space-size=${HEAP_LIMIT_MEGABYTES}`],
+      env,
+      stdio: ["ignore", "ignore", "inherit", "ipc"]
+    })
     let answer: Answer | undefined
     const timer = setTimeout(() => {
       answer ??= { error: `no answer within ${options.timeoutSeconds} s` }
@@ -233,7 +231,7 @@ const show = (lines: ReadonlyArray<Line>): string => {
 
 const main = async (): Promise<number> => {
   const options = readOptions()
-  const { cases } = (await import(pathToFileURL(options.path).href)) as { readonly cases: ReadonlyArray<Case> }
+  const { cases } = (await import(pathToFileURL(options.file).href)) as { readonly cases: ReadonlyArray<Case> }
   const chosen = cases.filter((one) => one.name.includes(options.only))
   if (chosen.length === 0) {
     throw new Usage(`no case contains "${options.only}"; cases: ${cases.map((one) => one.name).join("; ")}`)
