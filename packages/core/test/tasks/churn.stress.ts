@@ -1,0 +1,303 @@
+/**
+ * Task registry churn: random tasks of random behaviour are spawned, aborted
+ * and joined, by several joiners at once, and the books are checked throughout.
+ *
+ * An _episode_ is one registry. In a friendly one every task ends by itself or
+ * when its token drains, so a join with a long deadline has to succeed. In a
+ * hostile one some tasks never end and some do not even heed interruption (they
+ * are let go at the end), so a short join has to name exactly who was live.
+ * What tasks do follows the seed; deadlines run on the real clock, so a seed
+ * repeats an episode's plan, not its every step.
+ *
+ * **Invariants** (a broken one is a violation)
+ *
+ * 1. The registry's size is the number of handles that are not done, and its
+ *    snapshot lists exactly those, in ascending ids.
+ * 2. A task that was never detached completes before its parent does.
+ * 3. A friendly join succeeds; a hostile one fails naming each task at most
+ *    once, and those it calls `detached` are exactly the deaf ones still live.
+ * 4. Joiners of one run, and one who joins afterwards, get the same outcome.
+ * 5. A closed registry refuses roots, and nothing that was admitted escapes the
+ *    join: at its end only what it called detached is live.
+ * 6. In the end spawned = succeeded + failed + interrupted, and nobody is live.
+ *
+ * @internal
+ */
+import * as TaskRegistry from "@selvedge/core/tasks/TaskRegistry"
+import type * as Task from "@selvedge/core/tasks/Task"
+import * as ShutdownToken from "@selvedge/core/shutdown/ShutdownToken"
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as Option from "effect/Option"
+import * as Scope from "effect/Scope"
+
+/** Source: mulberry32, a well-known 32-bit generator in the public domain. */
+const generator = (seed: number): ((below: number) => number) => {
+  let state = seed | 0
+  return (below) => {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
+    return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296) * below)
+  }
+}
+
+const KINDS = ["PeerConnection", "RpcHandler", "Report", "BackgroundLoop", "Maintenance"] as const
+const LAST_WORDS_MILLIS = 15
+const EPISODE_LIMIT = "20 seconds"
+const MOST_VIOLATIONS = 20
+
+interface Known {
+  readonly handle: Task.Task<void, string>
+  readonly deaf: boolean
+  /** When it completed, as a place in the order of completions. */
+  completed: number | undefined
+  everDetached: boolean
+  readonly parent: number | undefined
+}
+
+/** One registry, what is known about its tasks, and what was found wrong. */
+class Episode {
+  readonly known = new Map<number, Known>()
+  readonly release = Deferred.makeUnsafe<void>()
+  readonly random: (below: number) => number
+  readonly friendly: boolean
+  readonly registry: TaskRegistry.Shape
+  readonly report: (violation: string) => void
+  private completions = 0
+  refused = 0
+
+  constructor(options: {
+    readonly random: (below: number) => number
+    readonly registry: TaskRegistry.Shape
+    readonly report: (violation: string) => void
+  }) {
+    this.random = options.random
+    this.friendly = options.random(2) === 0
+    this.registry = options.registry
+    this.report = options.report
+  }
+
+  private readonly yields: Effect.Effect<void> = Effect.suspend(() =>
+    Effect.forEach(Array.from({ length: this.random(6) }), () => Effect.yieldNow, { discard: true })
+  )
+
+  private ending(deaf: boolean): Effect.Effect<void, string, ShutdownToken.ShutdownToken> {
+    if (deaf) return Effect.uninterruptible(Deferred.await(this.release))
+    const { yields } = this
+    switch (this.random(this.friendly ? 6 : 8)) {
+      case 0:
+        return Effect.andThen(yields, Effect.fail("planned failure"))
+      case 1:
+        return Effect.andThen(yields, Effect.die("planned defect"))
+      case 2:
+        return Effect.uninterruptible(yields)
+      case 3:
+      case 4:
+        return Effect.andThen(ShutdownToken.awaitDraining, this.random(2) === 0 ? yields : this.spawnOne(3))
+      case 6:
+      case 7:
+        return Effect.never
+      default:
+        return yields
+    }
+  }
+
+  private body(depth: number, deaf: boolean): Effect.Effect<void, string, ShutdownToken.ShutdownToken> {
+    const children = depth < 3 ? Math.max(0, this.random(5) - 2) : 0
+    return Effect.gen({ self: this }, function* () {
+      for (let i = 0; i < children; i++) yield* this.spawnOne(depth + 1)
+      yield* this.ending(deaf)
+    })
+  }
+
+  /** Spawns a task as a child of the caller's, if the caller is one. */
+  spawnOne(depth: number): Effect.Effect<void, never, ShutdownToken.ShutdownToken> {
+    return Effect.gen({ self: this }, function* () {
+      const deaf = !this.friendly && this.random(40) === 0
+      const kind = KINDS[this.random(KINDS.length)] ?? "Report"
+      const startImmediately = this.random(3) === 0
+      const options = { name: `task-${this.random(12)}`, kind, startImmediately, detached: this.random(10) === 0 }
+      const spawned = yield* Effect.exit(this.registry.spawn(this.body(depth, deaf), options))
+      if (Exit.isFailure(spawned)) {
+        this.refused++
+        return
+      }
+      const handle = spawned.value
+      const known: Known = {
+        handle,
+        deaf,
+        completed: undefined,
+        everDetached: false,
+        parent: Option.getOrUndefined(handle.parentId)
+      }
+      this.known.set(handle.id, known)
+      // The order of completions as the registry tells it: waiters are woken in the turn of the completion.
+      yield* Effect.forkDetach(
+        Effect.map(handle.await, () => {
+          known.completed = ++this.completions
+        }),
+        { startImmediately: true }
+      )
+    })
+  }
+
+  /** Invariant 1. */
+  readonly checkBooks: Effect.Effect<void> = Effect.sync(() => {
+    const rows = this.registry.snapshotUnsafe()
+    for (const row of rows) {
+      const known = this.known.get(row.id)
+      if (row.state === "detached" && known !== undefined) known.everDetached = true
+    }
+    const listed = rows.map((row) => row.id)
+    const live = [...this.known.values()].filter((one) => one.handle.state !== "done").map((one) => one.handle.id)
+    const expected = live.toSorted((a, b) => a - b).join()
+    if (listed.join() !== expected) this.report(`snapshot lists ${listed.join()}, live are ${expected}`)
+  })
+
+  readonly churn: Effect.Effect<void, never, ShutdownToken.ShutdownToken> = Effect.gen({ self: this }, function* () {
+    const steps = 20 + this.random(150)
+    for (let i = 0; i < steps; i++) {
+      const choice = this.random(10)
+      if (choice < 6) yield* this.spawnOne(0)
+      else if (choice === 6) yield* Effect.sync(() => [...this.known.values()].at(-1)?.handle.abortUnsafe())
+      else if (choice === 7) yield* this.abortSome
+      else yield* Effect.yieldNow
+      yield* this.checkBooks
+    }
+  })
+
+  /** By name or id, not waited for: a deaf task would hold the one who waits. */
+  private readonly abortSome: Effect.Effect<void> = Effect.suspend(() => {
+    const ids = [...this.known.keys()]
+    const target = this.random(2) === 0 ? `task-${this.random(12)}` : (ids[this.random(ids.length)] ?? 0)
+    return Effect.asVoid(Effect.forkDetach(this.registry.abort(target), { startImmediately: true }))
+  })
+
+  /** Several joiners, one of them interrupted; answers with the run's outcome. */
+  readonly join: Effect.Effect<Exit.Exit<void, unknown>, never, ShutdownToken.ShutdownToken> = Effect.gen(
+    { self: this },
+    function* () {
+      const deadlines = this.friendly ? (["1 minute", "50 seconds"] as const) : ([this.random(4), 5] as const)
+      const fibers: Array<Fiber.Fiber<void, unknown>> = []
+      for (let i = 0; i < 1 + this.random(3); i++) {
+        const deadline = deadlines[i % 2] ?? 5
+        fibers.push(yield* Effect.forkDetach(this.registry.joinAll(deadline), { startImmediately: true }))
+      }
+      if (this.random(3) === 0) {
+        const leaving = yield* Effect.forkDetach(this.registry.joinAll("1 minute"), { startImmediately: true })
+        yield* Fiber.interrupt(leaving)
+      }
+      yield* this.checkBooks
+      const before = this.known.size
+      yield* this.spawnOne(0)
+      if (this.known.size !== before) this.report("a root was admitted after the join began")
+      const exits = yield* Fiber.awaitAll(fibers)
+      yield* this.checkBooks
+      exits.push(yield* Effect.exit(this.registry.joinAll("1 minute")))
+      const outcomes = new Set(exits.map((exit) => (Exit.isSuccess(exit) ? "success" : String(exit.cause))))
+      if (outcomes.size !== 1) this.report(`joiners disagree: ${[...outcomes].join(" / ")}`)
+      return exits[0] ?? Exit.void
+    }
+  )
+
+  /** Invariants 3 and 5. */
+  checkOutcome(exit: Exit.Exit<void, unknown>): void {
+    const live = [...this.known.values()].filter((one) => one.handle.state !== "done")
+    const notDeaf = live.filter((one) => !one.deaf && ![...this.below(one)].some((child) => child.deaf))
+    if (notDeaf.length > 0) this.report(`left after the join: ${notDeaf.map((one) => one.handle.id).join()}`)
+    if (Exit.isSuccess(exit)) {
+      if (live.length > 0) this.report(`the join succeeded with ${live.length} live`)
+      return
+    }
+    if (this.friendly) this.report(`a friendly join failed: ${String(exit.cause)}`)
+    const error = exit.cause.reasons.find((reason) => reason._tag === "Fail")?.error
+    const pending = (error as { readonly pending?: ReadonlyArray<{ readonly id: number; readonly state: string }> })
+      ?.pending
+    if (pending === undefined) return this.report(`the join failed otherwise: ${String(exit.cause)}`)
+    if (new Set(pending.map((one) => one.id)).size !== pending.length) this.report("a straggler is named twice")
+    const detached = pending.filter((one) => one.state === "detached").map((one) => one.id)
+    const left = live.map((one) => one.handle.id)
+    if (left.some((id) => !detached.includes(id)))
+      this.report(`live ${left.join()}, called detached ${detached.join()}`)
+  }
+
+  private *below(one: Known): Generator<Known> {
+    for (const other of this.known.values()) {
+      if (other.parent !== one.handle.id) continue
+      yield other
+      yield* this.below(other)
+    }
+  }
+
+  /** Invariants 2 and 6, once everybody was let go. */
+  readonly checkEnd: Effect.Effect<void> = Effect.gen({ self: this }, function* () {
+    const { live, spawned, ...ended } = yield* this.registry.stats
+    if (live !== 0) this.report(`${live} live at the end`)
+    if (spawned !== this.known.size) this.report(`${spawned} counted as spawned, ${this.known.size} handles`)
+    const sum = ended.succeeded + ended.failed + ended.interrupted
+    if (sum !== spawned) this.report(`spawned ${spawned}, ended ${sum}`)
+    for (const child of this.known.values()) {
+      const parent = child.parent === undefined ? undefined : this.known.get(child.parent)
+      if (child.completed === undefined) this.report(`task ${child.handle.id} never completed`)
+      else if (parent?.completed !== undefined && parent.completed < child.completed && !this.mayOutlive(child)) {
+        this.report(`task ${child.handle.id} completed after its parent ${parent.handle.id}`)
+      }
+    }
+  })
+
+  /** Only a deaf task, or one that waits for a deaf one below it, may be moved to the root. */
+  private mayOutlive(child: Known): boolean {
+    return child.everDetached || child.deaf || [...this.below(child)].some((one) => one.deaf)
+  }
+}
+
+const episode = (
+  random: (below: number) => number,
+  report: (violation: string) => void
+): Effect.Effect<{ readonly tasks: number; readonly refused: number; readonly failedJoin: boolean }> =>
+  Effect.gen(function* () {
+    const scope = yield* Scope.make()
+    const layer = TaskRegistry.layerRoot({ lastWords: LAST_WORDS_MILLIS })
+    const context = yield* Effect.orDie(Layer.buildWithScope(layer, scope))
+    const one = new Episode({ random, registry: Context.get(context, TaskRegistry.TaskRegistry), report })
+    const body = Effect.gen(function* () {
+      yield* one.churn
+      const exit = yield* one.join
+      one.checkOutcome(exit)
+      Deferred.doneUnsafe(one.release, Exit.void)
+      yield* one.registry.awaitEmpty
+      // The last completions have woken their waiters; let those write down their order.
+      yield* Effect.yieldNow
+      yield* one.checkEnd
+      return Exit.isFailure(exit)
+    })
+    const ended = yield* Effect.timeoutOption(Effect.provideContext(body, context), EPISODE_LIMIT)
+    if (Option.isNone(ended)) report(`the episode did not end within ${EPISODE_LIMIT}`)
+    yield* Scope.close(scope, Exit.void)
+    return { tasks: one.known.size, refused: one.refused, failedJoin: Option.getOrElse(ended, () => true) }
+  })
+
+/** Episodes, one after the other, until the seconds are over. */
+export const run = async (options: { readonly seed: number; readonly seconds: number }) => {
+  const violations: Array<string> = []
+  const counts = { episodes: 0, tasks: 0, refused: 0, failedJoins: 0 }
+  const end = performance.now() + options.seconds * 1000
+  while (performance.now() < end && violations.length < MOST_VIOLATIONS) {
+    const number = counts.episodes++
+    const report = (violation: string): void => {
+      if (violations.length < MOST_VIOLATIONS) violations.push(`episode ${number}: ${violation}`)
+    }
+    const program = Effect.provide(episode(generator(options.seed + number), report), Logger.layer([]))
+    const { failedJoin, refused, tasks } = await Effect.runPromise(program)
+    counts.tasks += tasks
+    counts.refused += refused
+    if (failedJoin) counts.failedJoins++
+  }
+  return { counts, violations }
+}
