@@ -1,12 +1,19 @@
 /**
  * Tools for testing services: virtual time, faults, fiber orders, signals, leaks.
  *
- * These need `effect`, and `TestSignals` and `LeakCheck` also `@selvedge/core`.
- * The model checker needs neither and has an entry of its own:
+ * All of these need `effect`; `TestSignals`, `LeakCheck` and `TestTasks` also need
+ * `@selvedge/core`. The model checker needs neither and has an entry of its own:
  * `@selvedge/testing/model`.
  *
  * @since 0.1.0
  */
-export * as TestTime from "./time/TestTime.ts"
+export * as FaultCampaign from "./faults/FaultCampaign.ts"
+export * as FaultReport from "./faults/FaultReport.ts"
+export * as Faults from "./faults/Faults.ts"
 export * as FiberExplorer from "./scheduler/FiberExplorer.ts"
+export * as InvalidOption from "./faults/InvalidOption.ts"
+export * as LiveFibers from "./leaks/LiveFibers.ts"
+export * as Seed from "./faults/Seed.ts"
 export * as SeededScheduler from "./scheduler/SeededScheduler.ts"
+export * as TestTime from "./time/TestTime.ts"
+export * as TestTimeError from "./time/TestTimeError.ts"
