@@ -15,11 +15,13 @@
  *
  * - Close the guard as late as possible, or never: `process.exit` runs `exit` handlers, and they can hang too. A process
  *   that ends takes its guard with it.
- * - The exit code is set by `process.execve` of `/bin/sh`, because Node's own exit waits for the thread pool and for
- *   native code of other workers. Without a shell, or on Windows, Node's own exit has to do and may wait for them.
+ * - The exit code is set by `process.execve` of a program that only exits (`/bin/sh`, else Node itself), because Node's
+ *   own exit first waits for the thread pool and for native code of other workers, and stops the guard before it does.
+ *   Where there is no `execve` (Windows, `--permission`) Node's own exit has to do and may wait for them.
  * - A main thread that is paused in a debugger is a main thread that does not end.
+ * - Older versions of Node add a line of their own when the guard acts: "Waiting for the debugger to disconnect...".
  * - Where the thread cannot start (`--permission` without `--allow-worker`, a worker thread, no memory) there is one
- *   warning and no guard. Without an inspector only the SIGKILL is left, which is said once at the start.
+ *   warning and no guard. Without an inspector (or `--permission` without `--allow-inspector`) only the SIGKILL is left, which is said once at the start.
  *
  * @since 0.1.0
  */
@@ -31,6 +33,7 @@ import type * as Scope from "effect/Scope"
 import type { Worker } from "node:worker_threads"
 import { isMainThread } from "node:worker_threads"
 import * as GuardMemory from "./internal/guardMemory.ts"
+import { abilities as abilitiesOf } from "./internal/leaveProcess.ts"
 import { startThread } from "./internal/startThread.ts"
 
 /**
@@ -87,10 +90,12 @@ export const makeUnsafe = (options: Options): NodeGuard => {
     options.onWarning(message)
   }
   watchThread(memory, warn)
+  // Both clocks are monotonic. One difference for all, so that equal deadlines stay equal.
+  const offset = GuardMemory.now() - options.nowNanos()
   return {
     update: ({ deadlineNanos, exitCode, report }) => {
       if (closed) return
-      const deadline = GuardMemory.now() + (deadlineNanos - options.nowNanos())
+      const deadline = deadlineNanos + offset
       GuardMemory.write(memory, { deadline, exitCode: exitCode & 255 }, report)
     },
     disarmUnsafe: () => {
@@ -140,17 +145,20 @@ const watchThread = (memory: GuardMemory.Memory, warn: (message: string) => void
     return
   }
   const none = "no guard thread: a blocked event loop will not be ended at the deadline"
+  const abilities = abilitiesOf()
   let worker: Worker
   try {
-    worker = startThread("guardThread", { buffer: memory.buffer })
+    worker = startThread("guardThread", { buffer: memory.buffer, abilities })
   } catch (error) {
     warn(`${none} (${describe(error)})`)
     return
   }
   worker.on("error", (error) => warn(`${none} (${describe(error)})`))
   worker.on("exit", (code) => warn(`${none} (the thread ended with code ${code})`))
-  if (!process.features.inspector) {
-    warn("this Node has no inspector: a blocked event loop will be ended by SIGKILL only, without an exit code")
+  if (!abilities.inspector) {
+    warn(
+      "this Node has no inspector, or does not permit it: a blocked event loop will be ended by SIGKILL only, without an exit code"
+    )
   }
 }
 

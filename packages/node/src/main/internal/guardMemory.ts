@@ -11,7 +11,7 @@
  * ```text
  *      0  REVISION  counts the states written; the slot in force is REVISION & 1      main thread
  *      4  CLOSED    1: the guard is not wanted any more                               main thread
- *    128  ASKED     which text the voice is to write; QUIET sends it away             guard thread
+ *    128  ASKED     which text the voice is to write                                  guard thread
  *    256  SAID      the last text that was written                                    voice
  *    384  slot 0    i64 deadline, i32 exit code, i32 bytes of the report, report      main thread
  *         slot 1    the same, SLOT_BYTES further
@@ -25,6 +25,7 @@
  *
  * @internal
  */
+import type { Abilities } from "./leaveProcess.ts"
 
 const REVISION = 0
 const CLOSED = 1
@@ -46,8 +47,6 @@ export const NEVER = 2n ** 63n - 1n
 /** Text 1 is the report, text 2 the line before SIGKILL. */
 export const REPORT = 1
 export const LAST_LINE = 2
-/** Asked of a voice that is not needed after all. */
-export const QUIET = -1
 
 export interface State {
   readonly deadline: bigint
@@ -64,6 +63,7 @@ export interface Memory {
 /** What is handed to the two threads. */
 export interface ThreadData {
   readonly buffer: SharedArrayBuffer
+  readonly abilities: Abilities
 }
 
 export const now = (): bigint => process.hrtime.bigint()
@@ -149,12 +149,6 @@ export const sleep = (memory: Memory, until: bigint, revision: number): boolean 
 export const ask = (memory: Memory, text: number): void => {
   Atomics.store(memory.words, ASKED, text)
   Atomics.notify(memory.words, ASKED)
-}
-
-/** Forgets what an earlier voice was asked and has said. Only while there is none. */
-export const resetVoice = (memory: Memory): void => {
-  Atomics.store(memory.words, ASKED, 0)
-  Atomics.store(memory.words, SAID, 0)
 }
 
 /** Waits until the voice has written a text; `false` if it has not by then. */

@@ -15,16 +15,19 @@
  * A guard that wakes long after D was stopped together with its process (SIGSTOP, a frozen container); it then counts
  * from the moment it woke, so that the main thread gets the same 100 ms.
  *
- * **What runs in the main thread** (`endMain`) is `process.exit`, so `exit` handlers run. The process itself is then
- * ended by `process.execve` of a shell that exits with the code: Node's own exit first joins the thread pool and all
- * workers, for as long as their native code takes, and it stops this thread before that. An `exec` takes all threads
- * with it at once. Where there is no `execve` or no shell, Node's own exit has to do.
+ * What runs in the main thread (`endMain`) is `process.exit`, so `exit` handlers run once more code can run at all; the
+ * process itself then ends as `leaveProcess.ts` describes.
+ *
+ * **Invariants**
+ *
+ * 1. Nothing here waits for the main thread, nor for stderr.
+ * 2. One deadline has one D: a main thread that only writes a newer report does not put off the end.
  *
  * @internal
  */
-import { accessSync, constants } from "node:fs"
 import { Worker, workerData } from "node:worker_threads"
 import * as GuardMemory from "./guardMemory.ts"
+import { type Abilities, command } from "./leaveProcess.ts"
 import { startThread } from "./startThread.ts"
 
 const MILLI = 1_000_000n
@@ -35,12 +38,10 @@ const KILL = 400n * MILLI
 /** Being late by more than this is not a busy machine, it is a stopped process. */
 const STOPPED = 100n * MILLI
 
-const SHELL = "/bin/sh"
-
-const endMain = (exitCode: number, shell: boolean): string => `(() => {
-  const leave = () => {
-    if (${shell} && process.execve) process.execve("${SHELL}", ["sh", "-c", "exit ${exitCode}"], {})
-  }
+/** `_exiting`: the main thread is in its `exit` handlers, and `process.exit` would not run ours. */
+const endMain = (exitCode: number, program: Abilities["program"]): string => `(() => {
+  const [path, argv] = ${JSON.stringify(program === undefined ? [] : command(program, exitCode))}
+  const leave = () => { if (path) process.execve(path, argv, {}) }
   if (!process._exiting) {
     process.on("exit", leave)
     try { process.exit(${exitCode}) } catch {}
@@ -49,65 +50,59 @@ const endMain = (exitCode: number, shell: boolean): string => `(() => {
   process.exit(${exitCode})
 })()`
 
-const hasShell = (): boolean => {
-  try {
-    accessSync(SHELL, constants.X_OK)
-    return process.execve !== undefined
-  } catch {
-    return false
-  }
-}
-
-/** Ends the main thread through the inspector. Returns if it cannot; does not return for long if it can. */
-const endThroughInspector = (exitCode: number, voiceStuck: boolean): void => {
-  const shell = hasShell()
+/** Ends the main thread at its next safe point in JavaScript. Returns at once, also if there never is one. */
+const endThroughInspector = (exitCode: number, abilities: Abilities, spoken: boolean): void => {
   // Node's own exit would wait for a voice that waits for a reader, and this thread would be gone by then.
-  if (voiceStuck && !shell) return
+  if (!abilities.inspector || (!spoken && abilities.program === undefined)) return
   try {
     const inspector = process.getBuiltinModule("node:inspector")
     const session = new inspector.Session()
     session.connectToMainThread()
-    session.post("Runtime.evaluate", { expression: endMain(exitCode, shell) })
+    session.post("Runtime.evaluate", { expression: endMain(exitCode, abilities.program) })
   } catch {
-    // No inspector in this build, or not permitted: the SIGKILL that follows needs neither.
+    // The SIGKILL that follows needs no inspector.
   }
 }
 
-const startVoice = (memory: GuardMemory.Memory): Worker | undefined => {
-  GuardMemory.resetVoice(memory)
+const startVoice = (data: GuardMemory.ThreadData): Worker | undefined => {
   try {
-    return startThread("guardVoice", { buffer: memory.buffer })
+    return startThread("guardVoice", data)
   } catch {
+    // No memory for another thread: the process ends without its report.
     return undefined
   }
 }
 
 /** Waits for the next deadline that is not moved. Gives D, or nothing when the guard was closed. */
-const awaitDeadline = (memory: GuardMemory.Memory): bigint | undefined => {
+const awaitDeadline = (memory: GuardMemory.Memory, data: GuardMemory.ThreadData): bigint | undefined => {
+  let voice: Worker | undefined
+  let passed: { readonly deadline: bigint; readonly base: bigint } | undefined
   for (;;) {
     const revision = GuardMemory.revisionOf(memory)
     if (GuardMemory.isClosed(memory)) return undefined
     const { deadline } = GuardMemory.read(memory)
     if (!GuardMemory.sleep(memory, deadline, revision)) continue
-    const woke = GuardMemory.now()
-    const base = woke - deadline > STOPPED ? woke : deadline
-    const voice = startVoice(memory)
-    if (GuardMemory.sleep(memory, base + GRACE, revision)) return base
-    if (voice !== undefined) GuardMemory.ask(memory, GuardMemory.QUIET)
+    if (passed?.deadline !== deadline) {
+      const woke = GuardMemory.now()
+      passed = { deadline, base: woke - deadline > STOPPED ? woke : deadline }
+    }
+    voice ??= startVoice(data)
+    if (GuardMemory.sleep(memory, passed.base + GRACE, revision)) return passed.base
   }
 }
 
-const endProcess = (memory: GuardMemory.Memory, base: bigint): void => {
+const endProcess = (memory: GuardMemory.Memory, base: bigint, abilities: Abilities): void => {
   GuardMemory.ask(memory, GuardMemory.REPORT)
   const spoken = GuardMemory.waitSaid(memory, GuardMemory.REPORT, base + VOICE)
-  endThroughInspector(GuardMemory.read(memory).exitCode, !spoken)
-  while (GuardMemory.now() < base + LAST_LINE) GuardMemory.pause(Number(base + LAST_LINE - GuardMemory.now()) / 1e6)
+  endThroughInspector(GuardMemory.read(memory).exitCode, abilities, spoken)
+  const left = Number(base + LAST_LINE - GuardMemory.now()) / 1e6
+  if (left > 0) GuardMemory.pause(left)
   GuardMemory.ask(memory, GuardMemory.LAST_LINE)
   GuardMemory.waitSaid(memory, GuardMemory.LAST_LINE, base + KILL)
   process.kill(process.pid, "SIGKILL")
 }
 
-const { buffer }: GuardMemory.ThreadData = workerData
-const memory = GuardMemory.attach(buffer)
-const base = awaitDeadline(memory)
-if (base !== undefined) endProcess(memory, base)
+const data: GuardMemory.ThreadData = workerData
+const memory = GuardMemory.attach(data.buffer)
+const base = awaitDeadline(memory, data)
+if (base !== undefined) endProcess(memory, base, data.abilities)

@@ -2,8 +2,8 @@
  * The voice of the guard: a thread that exists only to write to stderr, because writing can block.
  *
  * A pipe that nobody reads fills up, and then a write to it never returns. The guard must not be caught in that, so it
- * starts this thread when a deadline has passed and asks it to speak; whether it manages to changes nothing about when
- * the process ends. The stderr of the main thread is written directly (`process.stderr` of a worker goes through the
+ * starts this thread when a deadline has passed for the first time and asks it to speak; whether it manages to changes
+ * nothing about when the process ends. It ends with the guard thread. The stderr of the main thread is written directly (`process.stderr` of a worker goes through the
  * main thread, which is blocked).
  *
  * @internal
@@ -41,11 +41,8 @@ const write = (text: string): void => {
 
 const { buffer }: GuardMemory.ThreadData = workerData
 const memory = GuardMemory.attach(buffer)
-for (
-  let asked = GuardMemory.waitAsked(memory, 0);
-  asked !== GuardMemory.QUIET;
+for (let asked = 0; ;) {
   asked = GuardMemory.waitAsked(memory, asked)
-) {
   write(textOf(memory, asked))
   GuardMemory.said(memory, asked)
 }
