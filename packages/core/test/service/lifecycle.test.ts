@@ -39,7 +39,7 @@ const rows: ReadonlyArray<Row> = [
     {
       name: `build ${way}`,
       break: { step: "build", way },
-      ran: [...upTo("build"), "plan", "close", "postStop"],
+      ran: [...upTo("build"), "close", "plan", "postStop"],
       reason: "Fatal",
       exitCode: 1
     },
@@ -97,7 +97,7 @@ const rows: ReadonlyArray<Row> = [
     name: "the build is interrupted by a signal",
     break: { step: "build", way: "hangs" },
     signal: "SIGTERM",
-    ran: [...upTo("build"), "plan", "close", "postStop"],
+    ran: [...upTo("build"), "close", "plan", "postStop"],
     reason: "Signal",
     exitCode: 0
   },

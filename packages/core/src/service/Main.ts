@@ -1,0 +1,337 @@
+/**
+ * The life of a service, from the first hook to the exit code.
+ *
+ * `run` takes the `Layer` a team already has, builds it with a task registry and a shutdown token around it, waits until
+ * somebody asks to stop, and stops it inside one budget. It is platform-free: signals, the guard against a blocked loop
+ * and the end of the process come from outside (`@selvedge/node`), so all of it runs under `TestClock`.
+ *
+ * ```text
+ *   preStart → build → onStart → run → (not ready, delay, stop accepting, drain tasks, workers) → onStop → flush → close → postStop
+ * ```
+ *
+ * What runs after which failure, the time line and the exit codes are tables in docs/shutdown.md.
+ *
+ * **Invariants**
+ *
+ * 1. `run` always ends: at the latest when the budget of a requested shutdown is over, whatever the code inside does.
+ * 2. Everything the layer acquired is released, unless its finalizers overrun their reserve: then they are named.
+ * 3. The outcome of a third signal is there at once, before anything else has ended.
+ *
+ * @since 0.1.0
+ */
+import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as Scope from "effect/Scope"
+import * as Setting from "../config/Setting.ts"
+import * as ShutdownPlan from "../shutdown/ShutdownPlan.ts"
+import * as ShutdownReason from "../shutdown/ShutdownReason.ts"
+import * as Report from "../shutdown/ShutdownReport.ts"
+import { ShutdownToken } from "../shutdown/ShutdownToken.ts"
+import * as TokenTree from "../shutdown/TokenTree.ts"
+import type * as TaskKind from "../tasks/TaskKind.ts"
+import * as TaskRegistry from "../tasks/TaskRegistry.ts"
+import * as ExitCode from "./ExitCode.ts"
+import { Guard } from "./Guard.ts"
+import { listen } from "./internal/events.ts"
+import { FinalizerTracker } from "./internal/finalizers.ts"
+import { type Hook, type HookBody, Life } from "./internal/life.ts"
+import * as Plan from "./internal/plan.ts"
+import { noteLateFailure, start } from "./internal/start.ts"
+import { Lifecycle } from "./Lifecycle.ts"
+import type * as LifecycleModule from "./Lifecycle.ts"
+
+/**
+ * The services a layer finds around it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Provided = ShutdownToken | TaskRegistry.TaskRegistry | Lifecycle
+
+/**
+ * Everything about a service that is not its layer. All optional.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options<in out A = never> extends ShutdownPlan.Options {
+  /** For logs and reports. Default `"service"`. */
+  readonly name?: string | undefined
+  /** Policies of task kinds. */
+  readonly kinds?: Readonly<Record<string, TaskKind.Policy>> | undefined
+  /** Before anything is built. If it fails, nothing else runs. */
+  readonly preStart?: Effect.Effect<unknown, unknown, Provided | Scope.Scope> | undefined
+  /** After the layer is built, before the service is ready. */
+  readonly onStart?: Effect.Effect<unknown, unknown, A | Provided | Scope.Scope> | undefined
+  /**
+   * The main program, if there is one beside the layer. Its return asks the service to stop. When the service stops for
+   * another reason it is treated like a task: told by the token, interrupted at the tasks' deadline.
+   */
+  readonly run?: Effect.Effect<unknown, unknown, A | Provided | Scope.Scope> | undefined
+  /** After the tasks have ended, while the layer is still up. */
+  readonly onStop?: Effect.Effect<unknown, unknown, A | Provided | Scope.Scope> | undefined
+  /** After onStop: push out what is buffered. */
+  readonly flush?: Effect.Effect<unknown, unknown, A | Provided | Scope.Scope> | undefined
+  /** Last of all, after the layer's scope has closed. */
+  readonly postStop?: Effect.Effect<unknown, unknown, Provided | Scope.Scope> | undefined
+  /** What SIGHUP does. Without it SIGHUP stops the service. */
+  readonly onReload?: Effect.Effect<unknown, unknown, A | Provided | Scope.Scope> | undefined
+  /** Exit with 128 + n, not 0, after a clean stop by signal n. Default false. */
+  readonly signalExitCode?: boolean | undefined
+}
+
+/**
+ * @category settings
+ * @since 0.1.0
+ */
+export const settings = {
+  signalExitCode: Setting.boolean("SELVEDGE_SIGNAL_EXIT_CODE", "signalExitCode", false)
+} as const
+
+/**
+ * How a service ended.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Outcome {
+  /** From 0 to 255; see `ExitCode`. */
+  readonly exitCode: number
+  readonly reason: ShutdownReason.ShutdownReason | undefined
+  /** The first of: preStart, build, onStart or run, join, onStop, flush, postStop. */
+  readonly error: Cause.Cause<unknown> | undefined
+  /** Undefined after a third signal: there was no time. */
+  readonly report: Report.ShutdownReport | undefined
+}
+
+/**
+ * A service was started while it was running.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class AlreadyRunning extends Schema.TaggedError<AlreadyRunning>()("AlreadyRunning", { service: Schema.String }) {
+  override get message(): string {
+    return `${this.service} is already running: wanted one start at a time, found a second`
+  }
+}
+
+/**
+ * Runs a service to its end.
+ *
+ * **Details**
+ *
+ * The layer may use `TaskRegistry`, `ShutdownToken` and `Lifecycle`; nothing in it has to be written for this. Interrupting
+ * the returned effect asks the service to stop and waits for it.
+ *
+ * **Errors**
+ *
+ * - `InvalidSetting`: an option or a `SELVEDGE_*` variable cannot be used. Nothing has started.
+ * - `AlreadyRunning`: this very effect is running already.
+ *
+ * A failure of the service itself is not an error of `run`: it is in the `Outcome`.
+ *
+ * **Example** (A service in a test)
+ *
+ * ```ts
+ * import { Main, TaskRegistry } from "@selvedge/core"
+ * import { Effect, Layer } from "effect"
+ *
+ * const App = Layer.effectDiscard(
+ *   TaskRegistry.spawn(Effect.sleep("1 second"), { name: "warm-up", kind: "Maintenance" })
+ * )
+ *
+ * const program = Effect.map(Main.run(App, { run: Effect.void }), (outcome) => outcome.exitCode) // 0
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const run = <A, E, R>(
+  layer: Layer.Layer<A, E, R>,
+  options?: Options<A>
+): Effect.Effect<Outcome, AlreadyRunning | Setting.InvalidSetting, Exclude<R, Provided>> => {
+  let running = false
+  const name = options?.name ?? "service"
+  return Effect.suspend((): Effect.Effect<Outcome, AlreadyRunning | Setting.InvalidSetting> => {
+    if (running) return Effect.fail(new AlreadyRunning({ service: name }))
+    running = true
+    // The layer's leftover requirements are in the caller's context, which every fiber below inherits.
+    return Effect.ensuring(
+      once(name, layer as Layer.Layer<A, E, Provided>, options ?? {}),
+      Effect.sync(() => {
+        running = false
+      })
+    )
+  })
+}
+
+const once = Effect.fnUntraced(function* <A, E>(
+  name: string,
+  layer: Layer.Layer<A, E, Provided>,
+  options: Options<A>
+): Effect.fn.Return<Outcome, Setting.InvalidSetting> {
+  const budget = yield* ShutdownPlan.make(options)
+  const signalExitCode = yield* settings.signalExitCode.resolve(options.signalExitCode)
+  const root = new TokenTree.TokenNode({ planned: true })
+  // Closed by the driver, not by this effect: a third signal must not wait for it.
+  const registryScope = yield* Scope.make()
+  const tasks = yield* TaskRegistry.make({
+    kinds: options.kinds,
+    lastWords: Duration.nanos(budget.reserves.lastWords)
+  }).pipe(Effect.provideService(ShutdownToken, root), Effect.provideService(Scope.Scope, registryScope))
+  const context = yield* Effect.context<never>()
+  const guard = yield* Guard
+  const life = new Life({ name, budget, root, tasks, guard, signalExitCode, context })
+  const immediate = yield* Deferred.make<Outcome>()
+  const exitNow = (signal: string): void =>
+    void Deferred.doneUnsafe(
+      immediate,
+      Exit.succeed({ exitCode: ExitCode.ofSignal(signal), reason: life.reason, error: life.error(), report: undefined })
+    )
+  return yield* Effect.uninterruptibleMask((restore) => {
+    const run = Effect.runForkWith(context)
+    const events = run(listen(life, { hasReload: options.onReload !== undefined, exitNow }))
+    const driver = run(Effect.ensuring(drive(life, layer, options), Scope.close(registryScope, Exit.void)))
+    return restore(Effect.raceFirst(Fiber.join(driver), Deferred.await(immediate))).pipe(
+      Effect.onInterrupt(() => {
+        root.requestUnsafe(ShutdownReason.ScopeClosed())
+        return Fiber.await(driver)
+      }),
+      Effect.ensuring(Fiber.interrupt(events))
+    )
+  })
+})
+
+/** The whole life, in the order of the table. */
+const drive = Effect.fnUntraced(function* <A, E>(
+  life: Life,
+  layer: Layer.Layer<A, E, Provided>,
+  options: Options<A>
+): Effect.fn.Return<Outcome> {
+  const layerScope = yield* Scope.make()
+  const tracker = new FinalizerTracker()
+  const around = surroundings(life)
+  const started = yield* start(life, {
+    preStart: around.provide(options.preStart ?? Effect.void, Context.empty(), life.root),
+    build: Effect.provideContext(tracker.build(layer, layerScope), around.context) as Effect.Effect<
+      Context.Context<never>,
+      unknown
+    >,
+    onStart: (services) => around.provide(options.onStart ?? Effect.void, services, life.root)
+  })
+  if (started.step() === "preStart" && Option.isNone(started.services)) {
+    yield* abandonPreStart(life, started.fiber)
+    return yield* finish(life)
+  }
+  const services = Option.getOrElse(started.services, () => Context.empty())
+  const hook = (effect: Effect.Effect<unknown, unknown, any> | undefined): HookBody | undefined =>
+    effect && ((token) => around.provide(effect, services, token))
+  let run: Fiber.Fiber<unknown, unknown> | undefined
+  if (Option.isSome(started.services)) {
+    life.stage = "running"
+    life.reload = options.onReload && around.provide(options.onReload, services, life.root)
+    Deferred.doneUnsafe(around.ready, Exit.void)
+    yield* life.reloadIfAsked
+    run = options.run && runMain(life, around.provide(options.run, services, life.root))
+    yield* life.root.awaitRequested
+  }
+  yield* Plan.stop(life, {
+    started,
+    run,
+    onStop: hook(options.onStop),
+    flush: hook(options.flush),
+    postStop: hook(options.postStop),
+    layerScope,
+    tracker
+  })
+  return yield* finish(life)
+})
+
+/** Starts `run`; its end asks the service to stop. */
+const runMain = (life: Life, run: Effect.Effect<unknown, unknown>): Fiber.Fiber<unknown, unknown> => {
+  const fiber = Effect.runForkWith(life.context)(run)
+  fiber.addObserver((exit) => {
+    if (Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause)) {
+      life.root.requestUnsafe(ShutdownReason.RunCompleted())
+      return
+    }
+    life.failure = { step: "run", cause: exit.cause }
+    life.log(Effect.logError("run failed", exit.cause))
+    life.root.requestUnsafe(ShutdownReason.Fatal({ origin: "run", cause: exit.cause }))
+  })
+  return fiber
+}
+
+/** preStart did not succeed: nothing else runs, but an interrupted one is still waited for within the budget. */
+const abandonPreStart = (life: Life, fiber: Fiber.Fiber<unknown, unknown>): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    const timeline = life.beginTimeline()
+    return Effect.map(life.awaitUntil(fiber, timeline.endNanos), (exit) => {
+      if (Option.isNone(exit)) life.noteLeft({ type: "start", name: "preStart", phase: "tasks" })
+      else noteLateFailure(life, { step: () => "preStart" }, exit.value)
+    })
+  })
+
+const finish = (life: Life): Effect.Effect<Outcome> =>
+  Effect.suspend(() => {
+    life.stage = "stopped"
+    const report = life.report()
+    const outcome: Outcome = { exitCode: life.exitCode(), reason: life.reason, error: life.error(), report }
+    const [summary, ...details] = Report.render(report)
+    const log = outcome.exitCode === 0 ? Effect.logInfo : Effect.logWarning
+    return Effect.as(
+      Effect.forEach([summary, ...details], (line) => log(line), { discard: true }),
+      outcome
+    )
+  })
+
+/** The services around a layer and its hooks. */
+const surroundings = (life: Life) => {
+  const ready = Deferred.makeUnsafe<void>()
+  const register =
+    (hooks: Array<Hook>, isTooLate: () => boolean, phase: ShutdownPlan.PhaseName): LifecycleModule.Shape["onFlush"] =>
+    (name, body) =>
+      Effect.contextWith((captured: Context.Context<any>) =>
+        Effect.sync(() => {
+          const run: HookBody = (token) =>
+            Effect.provideContext(Effect.scoped(Effect.provideService(body, ShutdownToken, token)), captured)
+          hooks.push({ name, run })
+          if (isTooLate()) life.log(life.runHooks(phase, [{ name, run }]))
+        })
+      )
+  const lifecycle: LifecycleModule.Shape = {
+    stage: Effect.sync(() => life.stage),
+    isReady: Effect.sync(() => life.isReady),
+    isReadyUnsafe: () => life.isReady,
+    awaitReady: Deferred.await(ready),
+    onStopAccepting: register(life.stopHooks, () => life.stoppedAccepting, "tasks"),
+    onFlush: register(life.flushHooks, () => false, "flush")
+  }
+  const context = Context.make(Lifecycle, lifecycle).pipe(
+    Context.add(TaskRegistry.TaskRegistry, life.tasks),
+    Context.add(ShutdownToken, life.root)
+  )
+  return {
+    ready,
+    context,
+    /** A hook in a scope of its own, with the layer's services and a token. */
+    provide: (
+      effect: Effect.Effect<unknown, unknown, any>,
+      services: Context.Context<never>,
+      token: TokenTree.Token
+    ): Effect.Effect<unknown, unknown> =>
+      Effect.provideContext(
+        Effect.scoped(effect),
+        Context.add(Context.merge(services, context), ShutdownToken, token)
+      ) as Effect.Effect<unknown, unknown>
+  }
+}

@@ -1,0 +1,72 @@
+/**
+ * What operator signals and uncaught errors mean. The table is in docs/shutdown.md.
+ *
+ * @internal
+ */
+import * as Cause from "effect/Cause"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as ShutdownReason from "../../shutdown/ShutdownReason.ts"
+import * as Signals from "../Signals.ts"
+import type { Life } from "./life.ts"
+
+/** How many errors after the first are logged: an error whose logging fails again must not go round for ever. */
+const LOGGED_ERRORS = 10
+
+export interface Handlers {
+  readonly hasReload: boolean
+  /** The third signal: the process is to end now. */
+  readonly exitNow: (signal: string) => void
+}
+
+/** Takes events until it is interrupted. */
+export const listen = (life: Life, handlers: Handlers): Effect.Effect<never> => {
+  let stops = 0
+  let uncaught = 0
+
+  const onStop = (name: Signals.SignalName): Effect.Effect<void> => {
+    stops++
+    if (stops === 1) {
+      const first = life.root.requestUnsafe(ShutdownReason.Signal({ signal: name }))
+      return first ? Effect.void : Effect.logInfo(`${name}: already stopping; send it again to force`)
+    }
+    life.forcedBy = name
+    if (stops > 2) return Effect.sync(() => handlers.exitNow(name))
+    // Said before it takes hold, because forcing runs what waits for it on the spot.
+    return Effect.andThen(
+      Effect.logWarning(`${name} again: forced to stop; a third one ends the process at once`),
+      Effect.sync(() => void life.root.forceUnsafe(ShutdownReason.Signal({ signal: name })))
+    )
+  }
+
+  const onHangup = (): Effect.Effect<void> => {
+    if (life.reason !== undefined) return Effect.logInfo("SIGHUP: already stopping; nothing to do")
+    if (handlers.hasReload) return life.requestReload()
+    stops = Math.max(stops, 1)
+    life.root.requestUnsafe(ShutdownReason.Signal({ signal: "SIGHUP" }))
+    return Effect.void
+  }
+
+  const onUncaught = (origin: Signals.UncaughtOrigin, error: unknown): Effect.Effect<void> => {
+    const cause = Cause.die(error)
+    uncaught++
+    if (life.root.requestUnsafe(ShutdownReason.Fatal({ origin, cause }))) return Effect.logError(`${origin}`, cause)
+    if (uncaught > LOGGED_ERRORS) return Effect.void
+    return Effect.sync(() => life.fault(origin, cause))
+  }
+
+  return Effect.forever(
+    Effect.flatMap(Signals.Signals, (source) =>
+      Effect.flatMap(
+        source.take,
+        Signals.Event.$match({
+          Signal: ({ name }) => {
+            if (name === "SIGQUIT") return Effect.suspend(() => Console.error(life.dump()))
+            return name === "SIGHUP" ? onHangup() : onStop(name)
+          },
+          Uncaught: ({ error, origin }) => onUncaught(origin, error)
+        })
+      )
+    )
+  )
+}

@@ -1,0 +1,133 @@
+/**
+ * What a shutdown did, as plain data: what ended, what was interrupted, what was left behind, how long each phase took.
+ *
+ * Filled by `Main`, written as log lines, and as JSON to stderr or a file where that is asked for. Times are
+ * milliseconds since the request unless they say otherwise.
+ *
+ * @since 0.1.0
+ */
+import * as Schema from "effect/Schema"
+import { phases } from "./ShutdownPlan.ts"
+import { Straggler } from "./Straggler.ts"
+
+/**
+ * One phase of the plan.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const PhaseRow = Schema.Struct({
+  phase: Schema.Literals(phases),
+  startedMillis: Schema.Finite,
+  durationMillis: Schema.Finite,
+  /** When it had to be over. */
+  deadlineMillis: Schema.Finite
+})
+
+/**
+ * Something that had not ended when its reserve had.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const LeftBehind = Schema.Struct({
+  type: Schema.Literals(["task", "worker", "start", "run", "hook", "finalizer"]),
+  name: Schema.String,
+  phase: Schema.Literals(phases)
+})
+
+/**
+ * Something that failed on the way, in the order it happened.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const FailureRow = Schema.Struct({ where: Schema.String, message: Schema.String })
+
+/**
+ * The tasks of one kind.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const KindRow = Schema.Struct({
+  kind: Schema.String,
+  /** Live when shutdown was requested. */
+  live: Schema.Int,
+  /** Of those still running at the deadline: ended once interrupted. */
+  interrupted: Schema.Int,
+  /** Of those still running at the deadline: left behind. */
+  detached: Schema.Int
+})
+
+/**
+ * The report.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const ShutdownReport = Schema.Struct({
+  service: Schema.String,
+  reason: Schema.NullOr(Schema.Struct({ tag: Schema.String, detail: Schema.String })),
+  /** Milliseconds since 1970. */
+  requestedAt: Schema.Finite,
+  budgetMillis: Schema.Finite,
+  durationMillis: Schema.Finite,
+  /** The signal that forced the stop, `"code"` for `ShutdownToken.force`, or null. */
+  forcedBy: Schema.NullOr(Schema.String),
+  /** Until when requests were accepted: `"close"` where nothing was registered with `onStopAccepting`. */
+  acceptedUntil: Schema.Literals(["stopAccepting", "close"]),
+  phases: Schema.Array(PhaseRow),
+  tasks: Schema.Struct({
+    ended: Schema.Int,
+    kinds: Schema.Array(KindRow),
+    pending: Schema.Array(Straggler)
+  }),
+  leftBehind: Schema.Array(LeftBehind),
+  failures: Schema.Array(FailureRow),
+  exitCode: Schema.Int
+})
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type ShutdownReport = typeof ShutdownReport.Type
+
+/**
+ * The report as lines for people, the most important first.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const render = (report: ShutdownReport): ReadonlyArray<string> => {
+  const { tasks } = report
+  const interrupted = tasks.pending.filter((row) => row.state === "interrupted").length
+  const seconds = (millis: number): string => `${(millis / 1000).toFixed(millis < 10_000 ? 2 : 1)}s`
+  const lines = [
+    `shutdown took ${seconds(report.durationMillis)} of ${seconds(report.budgetMillis)}: ${tasks.ended} task(s) ended, ` +
+      `${interrupted} interrupted, ${report.leftBehind.length} thing(s) left behind; ` +
+      `reason ${report.reason?.detail ?? "none"}${report.forcedBy === null ? "" : `; forced by ${report.forcedBy}`}; ` +
+      `exit code ${report.exitCode}`
+  ]
+  for (const row of report.leftBehind)
+    lines.push(`left behind: ${row.type} ${JSON.stringify(row.name)} (in ${row.phase})`)
+  for (const row of tasks.pending) {
+    if (row.state === "interrupted") {
+      lines.push(
+        `interrupted: task ${JSON.stringify(row.name)} (${row.kind} #${row.id}) after ${seconds(row.ageMillis)}`
+      )
+    }
+  }
+  for (const row of report.failures) lines.push(`failed: ${row.where}: ${row.message}`)
+  const taken = report.phases.filter((row) => row.durationMillis >= 1)
+  if (taken.length > 0) {
+    lines.push(`phases: ${taken.map((row) => `${row.phase} ${seconds(row.durationMillis)}`).join(", ")}`)
+  }
+  if (report.acceptedUntil === "close" && report.phases.length > 0) {
+    lines.push(
+      "nothing was registered with onStopAccepting: listeners, if any, accepted until the layer's scope closed"
+    )
+  }
+  return lines
+}
