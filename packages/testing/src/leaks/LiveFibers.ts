@@ -29,7 +29,9 @@ import * as Scheduler from "effect/Scheduler"
 
 /**
  * - `live()`: how many fibers are alive. `started()`: how many were ever seen.
- * - `names()`: what they are called, each name once, with `× n` when several.
+ * - `fibers()`: those of them that ever ran.
+ * - `names(of)`: what these are called, each name once, with `× n` when several;
+ *   all of them, and how many never ran, when `of` is absent.
  *
  * @category models
  * @since 0.1.0
@@ -37,7 +39,8 @@ import * as Scheduler from "effect/Scheduler"
 export interface LiveFibers {
   live(): number
   started(): number
-  names(): ReadonlyArray<string>
+  fibers(): ReadonlyArray<Fiber.Fiber<unknown, unknown>>
+  names(of?: ReadonlyArray<Fiber.Fiber<unknown, unknown>>): ReadonlyArray<string>
 }
 
 /**
@@ -117,14 +120,19 @@ class Census implements LiveFibers, Metric.FiberRuntimeMetricsService {
     return this.#started
   }
 
-  names(): ReadonlyArray<string> {
+  fibers(): ReadonlyArray<Fiber.Fiber<unknown, unknown>> {
+    // Waiters of a fiber may run before our own observer does.
+    return Array.from(this.#seen).filter((fiber) => fiber.pollUnsafe() === undefined)
+  }
+
+  names(of?: ReadonlyArray<Fiber.Fiber<unknown, unknown>>): ReadonlyArray<string> {
     const counts = new Map<string, number>()
-    for (const fiber of this.#seen) {
+    for (const fiber of of ?? this.fibers()) {
       const name = nameOf(fiber)
       counts.set(name, (counts.get(name) ?? 0) + 1)
     }
-    const unseen = this.#live - this.#seen.size
-    if (unseen > 0) counts.set("a fiber that never ran", unseen)
+    const unseen = this.#live - this.fibers().length
+    if (of === undefined && unseen > 0) counts.set("a fiber that never ran", unseen)
     return Array.from(counts, ([name, count]) => (count === 1 ? name : `${name} × ${count}`))
   }
 }
