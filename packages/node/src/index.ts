@@ -1,1 +1,9 @@
-export {}
+/**
+ * `@selvedge/node`: signals, exit codes and the guard thread around `@selvedge/core`. One namespace per concept.
+ *
+ * @since 0.1.0
+ */
+export * as KeepAlive from "./main/KeepAlive.ts"
+export * as NodeGuard from "./main/NodeGuard.ts"
+export * as NodeSignals from "./main/NodeSignals.ts"
+export * as Selvedge from "./main/Selvedge.ts"

@@ -36,6 +36,12 @@ export class InvalidSetting extends Schema.TaggedError<InvalidSetting>()("Invali
 }
 
 /**
+ * @category guards
+ * @since 0.1.0
+ */
+export const isInvalidSetting = (error: unknown): error is InvalidSetting => error instanceof InvalidSetting
+
+/**
  * @category models
  * @since 0.1.0
  */
@@ -110,7 +116,7 @@ export const duration = (
   return declare(variable, option, {
     type: "duration",
     fallback: Duration.format(fallback),
-    allowed: `a duration from ${Duration.format(min)} to ${Duration.format(max)}, such as "1500 millis" or "20 seconds" (a plain number is milliseconds)`,
+    allowed: `a duration from ${Duration.format(min)} to ${Duration.format(max)}, such as "1500ms", "20s" or "20 seconds" (a plain number is milliseconds)`,
     default: fallback,
     parse: (value) =>
       Option.filter(
@@ -120,11 +126,15 @@ export const duration = (
   })
 }
 
+/** The short forms people write in deployment files. */
+const unitMillis: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
+
 const toDuration = (value: unknown): Option.Option<Duration.Duration> => {
   if (typeof value === "number") {
     return Number.isFinite(value) && value >= 0 ? Option.some(Duration.millis(value)) : Option.none()
   }
-  if (typeof value === "string" && /^\d+(\.\d+)?$/.test(value)) return Option.some(Duration.millis(Number(value)))
+  const short = typeof value === "string" ? /^(\d+(?:\.\d+)?) ?(ms|s|m|h)?$/.exec(value) : null
+  if (short !== null) return Option.some(Duration.millis(Number(short[1]) * unitMillis[short[2] ?? "ms"]!))
   try {
     const found = Duration.fromInputUnsafe(value as Duration.Input)
     return Duration.toMillis(found) >= 0 ? Option.some(found) : Option.none()

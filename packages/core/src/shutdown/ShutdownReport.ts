@@ -120,7 +120,7 @@ export const render = (report: ShutdownReport): ReadonlyArray<string> => {
     }
   }
   for (const row of report.failures) lines.push(`failed: ${row.where}: ${row.message}`)
-  const taken = report.phases.filter((row) => row.durationMillis >= 1)
+  const taken = report.phases.filter((row) => row.durationMillis >= 10)
   if (taken.length > 0) {
     lines.push(`phases: ${taken.map((row) => `${row.phase} ${seconds(row.durationMillis)}`).join(", ")}`)
   }

@@ -8,7 +8,7 @@ import * as Cause from "effect/Cause"
 import * as Runtime from "effect/Runtime"
 
 class OwnCode extends Error {
-  readonly [Runtime.errorExitCode] = 42
+  override readonly [Runtime.errorExitCode] = 42
 }
 
 const clean: ExitCode.Situation = {
@@ -87,7 +87,7 @@ describe("the table of exit codes", () => {
     let rows = 0
     for (const [reason, failing] of reasons) {
       for (const forcedBy of [undefined, "SIGINT", "SIGTERM"] as const) {
-        for (const failure of [undefined, Cause.fail("x"), Cause.fail(new OwnCode()), Cause.die("x")]) {
+        for (const failure of [undefined, Cause.fail<unknown>("x"), Cause.fail<unknown>(new OwnCode()), Cause.die("x")]) {
           for (const late of [false, true]) {
             for (const fault of [false, true]) {
               for (const signalExitCode of [false, true]) {

@@ -157,7 +157,7 @@ export class Life {
     const deadline = this.deadlineNanos(phase === "delay" || phase === "stopAccepting" ? "tasks" : phase)
     this.root.setDeadlineUnsafe(deadline)
     this.tellGuard()
-    return deadline
+    return this.deadlineNanos(phase)
   }
 
   leave(phase: PhaseName, startedNanos: bigint, deadlineNanos: bigint): void {

@@ -1,0 +1,133 @@
+/**
+ * Runs a service as the main program of a Node process: one call in the place of `NodeRuntime.runMain(Layer.launch(App))`.
+ *
+ * Everything that is decided is decided in `Main` (`@selvedge/core`). This file connects it to the process: signals and
+ * uncaught errors go in, the guard thread watches, the report is written, the process ends with the exit code. Together
+ * with the guard it is the only place that ends the process.
+ *
+ * @since 0.1.0
+ */
+import * as Setting from "@selvedge/core/config/Setting"
+import * as Guard from "@selvedge/core/service/Guard"
+import * as Main from "@selvedge/core/service/Main"
+import * as Signals from "@selvedge/core/service/Signals"
+import * as Report from "@selvedge/core/shutdown/ShutdownReport"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import { writeFileSync, writeSync } from "node:fs"
+import { leaveProcess, leaveProcessNow } from "./internal/leaveProcess.ts"
+import * as KeepAlive from "./KeepAlive.ts"
+import * as NodeGuard from "./NodeGuard.ts"
+import * as NodeSignals from "./NodeSignals.ts"
+
+/**
+ * The options of `Main`, and what only a process has.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options<in out A = never> extends Main.Options<A> {
+  /**
+   * Where the shutdown report goes as one line of JSON: `"none"` (default), `"stderr"`, or the path of a file. As log
+   * lines it is always there.
+   */
+  readonly report?: string | undefined
+  /** Whether a thread of its own watches the deadline (default). Without it a blocked event loop is never ended. */
+  readonly guard?: boolean | undefined
+}
+
+/**
+ * @category settings
+ * @since 0.1.0
+ */
+export const settings = {
+  report: Setting.path("SELVEDGE_REPORT", "report"),
+  guard: Setting.boolean("SELVEDGE_GUARD", "guard", true)
+} as const
+
+let running: string | undefined
+
+/**
+ * Runs a layer until somebody asks it to stop, stops it inside its budget, and ends the process with the exit code.
+ *
+ * **Details**
+ *
+ * Signals, time line and exit codes are tables in docs/shutdown.md. Every option can be overridden by its environment
+ * variable (docs/configuration.md).
+ *
+ * **Errors**
+ *
+ * Throws `AlreadyRunning` when a service runs in this process already; that one goes on. An option or variable that cannot
+ * be used is told in one line on stderr, with exit code 1, before anything starts.
+ *
+ * **Example** (The whole of a `main.ts`)
+ *
+ * ```ts
+ * import { TaskRegistry } from "@selvedge/core"
+ * import { Selvedge } from "@selvedge/node"
+ * import { Effect, Layer } from "effect"
+ *
+ * const App = Layer.effectDiscard(
+ *   TaskRegistry.spawn(Effect.log("hello").pipe(Effect.delay("1 second")), { name: "greeter", kind: "Maintenance" })
+ * )
+ *
+ * Selvedge.run(App, { run: Effect.sleep("2 seconds") })
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const run = <A, E>(layer: Layer.Layer<A, E, Main.Provided>, options?: Options<A>): void => {
+  if (running !== undefined) throw new Main.AlreadyRunning({ service: running })
+  running = options?.name ?? "service"
+  const fiber = Effect.runFork(Effect.scoped(program(layer, options ?? {})))
+  fiber.addObserver((exit) => {
+    if (Exit.isSuccess(exit)) return
+    // Settings that cannot be used, or a mistake of ours; a failure of the service is in its outcome.
+    const error = Cause.squash(exit.cause)
+    const text = Setting.isInvalidSetting(error) ? `selvedge: ${error.message}` : Cause.pretty(exit.cause)
+    writeSync(2, `${text}\n`)
+    leaveProcess(1)
+  })
+}
+
+const program = Effect.fnUntraced(function* <A, E>(
+  layer: Layer.Layer<A, E, Main.Provided>,
+  options: Options<A>
+): Effect.fn.Return<void, Main.AlreadyRunning | Setting.InvalidSetting, Scope.Scope> {
+  const report = yield* settings.report.resolve(options.report)
+  const withGuard = yield* settings.guard.resolve(options.guard)
+  yield* KeepAlive.hold
+  const signals = yield* NodeSignals.make()
+  const guard = withGuard ? yield* NodeGuard.make : yield* Guard.Guard
+  const outcome = yield* Main.run(layer, options).pipe(
+    Effect.provideService(Signals.Signals, signals),
+    Effect.provideService(Guard.Guard, guard)
+  )
+  const problem = outcome.report === undefined ? undefined : writeReport(report, outcome.report)
+  if (problem !== undefined) yield* Effect.logError(problem)
+  // A third signal means now; else what is still in the air, such as a last line on a pipe, gets 20 ms.
+  if (outcome.report === undefined) leaveProcessNow(outcome.exitCode)
+  else leaveProcess(outcome.exitCode)
+  // The scope stays open on purpose: signals stay ours and the guard goes on watching until the process is gone.
+  return yield* Effect.never
+})
+
+const encode = Schema.encodeSync(Schema.fromJsonString(Report.ShutdownReport))
+
+/** Writes the report, or says why it could not: a full disk must not change the exit code. */
+const writeReport = (to: string | undefined, report: Report.ShutdownReport): string | undefined => {
+  if (to === undefined || to === "none") return undefined
+  const line = `${encode(report)}\n`
+  try {
+    if (to === "stderr") writeSync(2, line)
+    else writeFileSync(to, line)
+    return undefined
+  } catch (error) {
+    return `the shutdown report could not be written to ${to}: ${error instanceof Error ? error.message : String(error)}`
+  }
+}
