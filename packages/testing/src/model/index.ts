@@ -1,0 +1,7 @@
+/**
+ * `@selvedge/testing/model`: a model checker for code over `SharedArrayBuffer`.
+ * No dependencies; see `docs/testing.md`.
+ */
+export * from "./explore.ts"
+export * from "./Model.ts"
+export * from "./ModelError.ts"

@@ -1,0 +1,614 @@
+/**
+ * One exploration's engine: runs an execution of the model's threads, one step at
+ * a time, in the order a walker asks for.
+ *
+ * A _step_ is one atomic operation and what the thread does after it until its
+ * next. JavaScript cannot suspend a plain function, so a thread that must wait
+ * is kept where it is by running the next thread _inside_ its pending operation;
+ * only when a thread deeper in the stack has to go on is everything above it
+ * unwound by a thrown sentinel, and later run again with its past answers.
+ *
+ * **States of a thread**
+ *
+ * | state | `ready` | `frozen` | leaves by |
+ * | --- | --- | --- | --- |
+ * | waiting for another to end | 0 | 0 | the end or death of that thread |
+ * | able to step | 1 | 0 | a step |
+ * | in `Atomics.wait` | 0, or 1 if it may time out | 0 | notification, timeout, death |
+ * | spinning | 1 | 1 | a change of a cell its loop reads |
+ * | done, dead | 0 | 0 | - |
+ *
+ * **Invariants**
+ *
+ * 1. What a thread has been told is in its log; a thread run again is told the
+ *    same, touches nothing, and arrives where it was.
+ * 2. While unwinding, every operation throws again, so that code which swallows
+ *    exceptions cannot go on by mistake.
+ * 3. No step disables another thread's step, except a barrier (`dpor.ts`, 4).
+ *
+ * @internal
+ */
+import { ModelError } from "../ModelError.ts"
+import { type Cell, Memory, type Region, type ViewMeta, type Waiter } from "./memory.ts"
+import { apply, type CallRecord } from "./ops.ts"
+import { BARRIER, LIST_WRITE, LOCAL, NOTHING, PLAIN_LOAD } from "./op.ts"
+import { type Conflict, Races } from "./races.ts"
+import { Spin } from "./spin.ts"
+import { DIVERGED, lowest, PRUNE, type Touched, type Walker } from "./walker.ts"
+
+/** Thrown to take a thread off the stack. Models never see it, unless they catch everything. */
+export const UNWIND: unique symbol = Symbol("@selvedge/testing/model: unwinding, do not catch")
+
+/** Answer of the first half of a wait that blocks. */
+export const WAITING: unique symbol = Symbol("waiting")
+
+export const NOBODY = -1
+export const RESCHEDULE = -3
+
+export interface ThreadDefinition {
+  readonly name: string
+  readonly run: (state: never) => unknown
+  readonly daemon: boolean
+  /** The thread this one follows, or -1. */
+  readonly after: number
+}
+
+export interface Settings {
+  readonly plain: "check" | "interleave"
+  readonly races: boolean
+  readonly timeouts: "any" | "never" | "lastResort"
+  readonly maxSteps: number
+  readonly maxSpins: number
+  readonly autoPause: number
+}
+
+export type FailureKind =
+  | "check"
+  | "invariant"
+  | "deadlock"
+  | "livelock"
+  | "data-race"
+  | "mixed-size"
+  | "exception"
+  | "step-limit"
+  | "nondeterminism"
+  | "not-exhausted"
+
+export interface Problem {
+  readonly kind: FailureKind
+  readonly message: string
+  readonly thread: number
+  readonly error?: unknown
+}
+
+/** A line of a trace, told only on the run that is printed. */
+export interface TraceSink {
+  step(thread: number, step: number, text: string, touched: Touched | undefined): void
+}
+
+export class Engine {
+  readonly definitions: ReadonlyArray<ThreadDefinition>
+  readonly threads: number
+  readonly settings: Settings
+  readonly memory: Memory
+  readonly races: Races
+  readonly spin: Spin
+  walker: Walker
+  invariant: (() => void) | undefined
+  trace: TraceSink | undefined
+  /** Unwind at every switch, to make a thread that cannot be run again show itself. */
+  naive = false
+  state: unknown = undefined
+
+  // ---- the execution
+  stamp = 0
+  step = 0
+  /** The thread whose code is running, or `NOBODY` for setup, check and invariant. */
+  current = NOBODY
+  ready = 0
+  frozen = 0
+  done = 0
+  dead = 0
+  problem: Problem | undefined
+  /** The model cannot be explored; thrown by whoever started the exploration. */
+  fatal: ModelError | undefined
+  pruned = false
+  barrier = false
+  readonly touched: Touched = { cell: undefined, list: undefined, flags: 0, notifiedAt: -1, couldTimeOut: false }
+  readonly waiting: Array<Waiter | undefined> = []
+  readonly results: Array<unknown> = []
+  readonly crashAt: Int32Array
+  readonly operations: Int32Array
+  readonly path: Array<number> = []
+  readonly choices: Array<number> = []
+  readonly history: Array<CallRecord> = []
+  /** Virtual milliseconds and chance, per thread, so that they depend on nothing but its own past. */
+  readonly time: Float64Array
+  readonly chance: Uint32Array
+  lookingAtInvariant = false
+  /** Whether the code now running belongs to the model: its setup, a body, an invariant or a check. */
+  inModel = false
+  /** Set when the invariant has read a cell it never read before. */
+  visibleGrew = false
+
+  // ---- logs (invariant 1)
+  readonly logs: Array<Array<unknown>> = []
+  readonly signatures: Array<Array<number>> = []
+  readonly position: Int32Array
+
+  // ---- the stack
+  granted = NOBODY
+  unwinding = false
+  target = NOBODY
+  #onStack = 0
+  #last = NOBODY
+
+  constructor(definitions: ReadonlyArray<ThreadDefinition>, settings: Settings, walker: Walker) {
+    const n = definitions.length
+    this.definitions = definitions
+    this.threads = n
+    this.settings = settings
+    this.memory = new Memory(n)
+    this.races = new Races(n)
+    this.races.enabled = settings.races && settings.plain === "check"
+    this.spin = new Spin(this)
+    this.walker = walker
+    this.crashAt = new Int32Array(n).fill(-1)
+    this.operations = new Int32Array(n)
+    this.position = new Int32Array(n)
+    this.time = new Float64Array(n)
+    this.chance = new Uint32Array(n)
+    for (let t = 0; t < n; t++) {
+      this.logs.push([])
+      this.signatures.push([])
+    }
+  }
+
+  /** Forget the last execution. */
+  begin(): void {
+    this.stamp++
+    this.step = 0
+    this.current = NOBODY
+    this.frozen = 0
+    this.done = 0
+    this.dead = 0
+    this.ready = 0
+    this.problem = undefined
+    this.pruned = false
+    this.barrier = false
+    this.unwinding = false
+    this.granted = NOBODY
+    this.#onStack = 0
+    this.#last = NOBODY
+    this.path.length = 0
+    this.choices.length = 0
+    this.history.length = 0
+    for (let t = 0; t < this.threads; t++) {
+      if ((this.definitions[t] as ThreadDefinition).after < 0) this.ready |= 1 << t
+      this.waiting[t] = undefined
+      this.results[t] = undefined
+      ;(this.logs[t] as Array<unknown>).length = 0
+      ;(this.signatures[t] as Array<number>).length = 0
+    }
+    this.operations.fill(0)
+    this.time.fill(0)
+    this.chance.fill(0)
+    this.memory.rewind()
+    this.races.begin()
+    this.spin.begin()
+    this.walker.begin()
+  }
+
+  /** Run the threads until none can go on, the walker prunes, or something fails. */
+  run(): void {
+    let next = this.schedule()
+    while (next >= 0) {
+      this.#enter(next)
+      if (!this.unwinding) next = this.schedule()
+      else {
+        this.unwinding = false
+        next = this.target === RESCHEDULE ? this.schedule() : this.target
+      }
+    }
+    this.current = NOBODY
+  }
+
+  /** Whose turn it is; negative when the execution is over. */
+  schedule(): number {
+    if (this.problem !== undefined) return NOBODY
+    let enabled = this.ready & ~this.frozen
+    this.barrier = false
+    if (enabled === 0) {
+      enabled = this.#lastResort()
+      if (enabled === 0) return NOBODY
+      this.barrier = true
+    }
+    if (this.step >= this.settings.maxSteps) {
+      this.fail("step-limit", `no end after ${this.step} steps`, this.#last)
+      return NOBODY
+    }
+    const next = this.walker.pick(this.step, enabled, this.#last, this.barrier)
+    if (next === PRUNE) this.pruned = true
+    else if (next >= 0 && ((this.frozen >> next) & 1) === 1) this.spin.despair(next)
+    if (next === DIVERGED)
+      this.fail("nondeterminism", "the thread that went on here last time cannot go on now", NOBODY)
+    return next
+  }
+
+  /** Threads that can go on only because no other can; none: the execution has ended, well or not. */
+  #lastResort(): number {
+    let mask = 0
+    if (this.settings.timeouts === "lastResort") {
+      for (let t = 0; t < this.threads; t++) {
+        const waiter = this.waiting[t]
+        if (waiter !== undefined && !waiter.notified && waiter.timeout !== Infinity) mask |= 1 << t
+      }
+    }
+    mask |= this.spin.lastChances()
+    if (mask !== 0) return mask
+    let left = 0
+    for (let t = 0; t < this.threads; t++) {
+      if (((this.done | this.dead) >> t) & 1) continue
+      if (!(this.definitions[t] as ThreadDefinition).daemon) left |= 1 << t
+    }
+    if (left !== 0) this.#stuck(left)
+    return 0
+  }
+
+  #stuck(left: number): void {
+    const lines: Array<string> = []
+    for (let m = left; m !== 0; m &= m - 1) {
+      const t = lowest(m)
+      const definition = this.definitions[t] as ThreadDefinition
+      const waiter = this.waiting[t]
+      const where = (cell: Cell): string => cell.region.nameOf(cell.address)
+      if ((this.frozen >> t) & 1) lines.push(`${definition.name} spins for ever on ${this.spin.describe(t)}`)
+      else if (waiter !== undefined)
+        lines.push(`${definition.name} sleeps in wait(${where(waiter.cell)}) and nobody is left to notify it`)
+      else
+        lines.push(`${definition.name} never started: ${this.definitions[definition.after]?.name ?? "?"} did not end`)
+    }
+    this.fail((this.frozen & left) !== 0 ? "livelock" : "deadlock", lines.join("; "), lowest(left))
+  }
+
+  fail(kind: FailureKind, message: string, thread: number, error?: unknown): void {
+    if (this.problem === undefined) this.problem = { kind, message, thread, error }
+  }
+
+  /** Leave the running thread, and the execution with it. */
+  abort(): never {
+    this.unwinding = true
+    this.target = NOBODY
+    throw UNWIND
+  }
+
+  /** Leave the running thread; somebody else is chosen. */
+  leave(): never {
+    this.unwinding = true
+    this.target = RESCHEDULE
+    throw UNWIND
+  }
+
+  #enter(thread: number): void {
+    const bit = 1 << thread
+    const outer = this.current
+    this.current = thread
+    this.granted = thread
+    this.#onStack |= bit
+    this.position[thread] = 0
+    try {
+      const result = (this.definitions[thread] as ThreadDefinition).run(this.state as never)
+      if (!this.unwinding) this.#finish(thread, result)
+    } catch (error) {
+      if (!this.unwinding) this.#threw(thread, error)
+    }
+    this.current = outer
+    this.#onStack &= ~bit
+  }
+
+  #finish(thread: number, result: unknown): void {
+    if (this.spin.probing === thread) return this.spin.escaped(thread, false)
+    if (result instanceof Promise) {
+      result.catch(() => undefined)
+      this.fail("exception", "the thread returned a promise: use exploreAsync", thread)
+      return
+    }
+    if ((this.position[thread] as number) < (this.logs[thread] as Array<unknown>).length) {
+      return this.diverged(thread, "it ended earlier than before")
+    }
+    if (this.granted === thread) this.nothing(thread)
+    this.results[thread] = result
+    if (this.trace !== undefined) this.trace.step(thread, this.step - 1, "ends", undefined)
+    this.ended(thread, false)
+  }
+
+  #threw(thread: number, error: unknown): void {
+    if (this.spin.probing === thread) return this.spin.escaped(thread, false)
+    if (error instanceof ModelError) this.fatal = error
+    const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error)
+    this.fail("exception", message, thread, error)
+  }
+
+  /** A thread has ended or died: whoever follows it may start. */
+  ended(thread: number, dead: boolean): void {
+    if (dead) this.dead |= 1 << thread
+    else this.done |= 1 << thread
+    this.ready &= ~(1 << thread)
+    this.frozen &= ~(1 << thread)
+    for (let t = 0; t < this.threads; t++) {
+      if ((this.definitions[t] as ThreadDefinition).after !== thread) continue
+      this.ready |= 1 << t
+      this.walker.follows(t, thread)
+      this.races.join(t, thread)
+    }
+  }
+
+  diverged(thread: number, how: string): void {
+    this.fail("nondeterminism", `run again with the same answers, the thread did something else: ${how}`, thread)
+  }
+
+  /** Every operation of a model's thread comes through here. */
+  perform(kind: number, view: ViewMeta | undefined, index: number, a: unknown, b: unknown): unknown {
+    const thread = this.current
+    const at = this.position[thread] as number
+    const log = this.logs[thread] as Array<unknown>
+    const signature =
+      kind + (view === undefined ? 0 : (view.region.base + view.byteOffset + index * view.elementSize) * 32)
+    if (at < log.length) return this.#again(thread, at, signature, kind)
+    if (this.unwinding) throw UNWIND
+    if (this.spin.probing === thread) return this.spin.probe(thread, kind, view, index, a, b)
+    if (this.granted === thread) this.granted = NOBODY
+    else {
+      if (this.spin.due(thread)) {
+        this.spin.pause(thread)
+        if (this.spin.probing === thread) return this.spin.probe(thread, kind, view, index, a, b)
+      }
+      this.#await(thread)
+      this.granted = NOBODY
+    }
+    return this.#step(thread, kind, view, index, a, b, signature)
+  }
+
+  #again(thread: number, at: number, signature: number, kind: number): unknown {
+    if ((this.signatures[thread] as Array<number>)[at] !== signature) {
+      this.diverged(thread, `operation ${at + 1} is now another one (kind ${kind})`)
+      this.abort()
+    }
+    this.position[thread] = at + 1
+    return (this.logs[thread] as Array<unknown>)[at]
+  }
+
+  /** Let others run, on top of this thread's stack or below it, until it is this thread's turn. */
+  #await(thread: number): void {
+    let next = this.schedule()
+    for (;;) {
+      if (next === thread) return
+      if (next < 0 || this.naive || ((this.#onStack >> next) & 1) === 1) {
+        this.target = next
+        this.unwinding = true
+        throw UNWIND
+      }
+      this.#enter(next)
+      if (!this.unwinding) {
+        next = this.schedule()
+        continue
+      }
+      const target = this.target
+      if (target === thread) {
+        this.unwinding = false
+        return
+      }
+      if (target !== RESCHEDULE && (target < 0 || ((this.#onStack >> target) & 1) === 1)) throw UNWIND
+      this.unwinding = false
+      next = target === RESCHEDULE ? this.schedule() : target
+    }
+  }
+
+  #step(
+    thread: number,
+    kind: number,
+    view: ViewMeta | undefined,
+    index: number,
+    a: unknown,
+    b: unknown,
+    signature: number
+  ): unknown {
+    if (this.crashAt[thread] === this.operations[thread]) this.#die(thread)
+    this.#clear()
+    this.operations[thread] = (this.operations[thread] as number) + 1
+    const result = apply(this, thread, kind, view, index, a, b)
+    this.#commit(thread)
+    if (this.crashAt[thread] === this.operations[thread] && this.waiting[thread] !== undefined)
+      this.ready |= 1 << thread
+    this.push(thread, signature, result)
+    if (this.problem !== undefined) this.abort()
+    if (this.invariant !== undefined) this.look()
+    return result
+  }
+
+  #clear(): void {
+    const touched = this.touched
+    touched.cell = undefined
+    touched.list = undefined
+    touched.flags = this.barrier ? BARRIER : 0
+    touched.notifiedAt = -1
+    touched.couldTimeOut = false
+  }
+
+  #commit(thread: number): void {
+    this.walker.executed(this.step, thread, this.touched)
+    this.path.push(thread)
+    this.#last = thread
+    this.step++
+  }
+
+  /** A step that touches nothing. */
+  nothing(thread: number): void {
+    this.#clear()
+    this.granted = NOBODY
+    this.#commit(thread)
+  }
+
+  /** Remember an answer (invariant 1). */
+  push(thread: number, signature: number, value: unknown): void {
+    const log = this.logs[thread] as Array<unknown>
+    log.push(value)
+    ;(this.signatures[thread] as Array<number>).push(signature)
+    this.position[thread] = log.length
+    this.spin.remember(thread, value)
+  }
+
+  #die(thread: number): never {
+    this.#clear()
+    const waiter = this.waiting[thread]
+    if (waiter !== undefined) {
+      const list = waiter.view.region.queue(waiter.cell.address - waiter.view.region.base)
+      if (!waiter.notified) list.waiters.splice(list.waiters.indexOf(waiter), 1)
+      this.touched.list = list
+      this.touched.flags |= LIST_WRITE
+      this.waiting[thread] = undefined
+    }
+    if (this.trace !== undefined) this.trace.step(thread, this.step, "dies here", undefined)
+    this.#commit(thread)
+    this.ended(thread, true)
+    this.leave()
+  }
+
+  /** Run the invariant outside the threads. */
+  look(): void {
+    const thread = this.current
+    this.current = NOBODY
+    this.lookingAtInvariant = true
+    try {
+      this.invariant?.()
+    } catch (error) {
+      if (error instanceof ModelError) this.fatal = error
+      this.fail("invariant", error instanceof Error ? error.message : String(error), thread, error)
+    }
+    this.lookingAtInvariant = false
+    this.current = thread
+    if (this.problem !== undefined && thread !== NOBODY) this.abort()
+  }
+
+  /** An answer that needs no turn: a clock, chance, a pause. */
+  local(code: number, compute: (thread: number) => unknown): unknown {
+    const thread = this.current
+    const at = this.position[thread] as number
+    const signature = LOCAL + code * 32
+    if (at < (this.logs[thread] as Array<unknown>).length) return this.#again(thread, at, signature, LOCAL)
+    if (this.unwinding) throw UNWIND
+    const value = compute(thread)
+    this.push(thread, signature, value)
+    return value
+  }
+
+  /** `Atomics.pause()`: a hint, and to us the mark of a loop that waits. */
+  pause(): void {
+    const thread = this.current
+    if (this.spin.probing === thread && !this.unwinding) return this.spin.turn(thread)
+    const at = this.position[thread] as number
+    const fresh = at === (this.logs[thread] as Array<unknown>).length
+    this.local(0, () => undefined)
+    if (fresh) this.spin.pause(thread)
+  }
+
+  /** Virtual time passes by looking at it, and by waiting in vain. */
+  tickTime(thread: number): number {
+    const now = this.time[thread] as number
+    this.time[thread] = now + 1
+    return now
+  }
+
+  rollChance(thread: number): number {
+    let x = ((this.chance[thread] as number) + 0x9e3779b9) >>> 0
+    this.chance[thread] = x
+    x = Math.imul(x ^ (x >>> 16), 0x21f0aaad)
+    x = Math.imul(x ^ (x >>> 15), 0x735a2d97)
+    return ((x ^ (x >>> 15)) >>> 0) / 2 ** 32
+  }
+
+  /** The invariant reads a cell: from now on its changes are ordered among themselves. */
+  see(view: ViewMeta, index: number): void {
+    const cell = this.cell(view, index)
+    for (const c of [cell, ...(cell.parts ?? [])]) {
+      if (c.visible) continue
+      c.visible = true
+      this.visibleGrew = true
+    }
+  }
+
+  /** A notification from setup, check or invariant: nobody can be woken there. */
+  notifyOutside(_view: ViewMeta, _index: number): number {
+    return 0
+  }
+
+  /** Replaced in `async.ts`, where bodies can await. */
+  waitAsync(_view: ViewMeta, _index: number, _value: unknown, _timeout: number): unknown {
+    this.fail("exception", "Atomics.waitAsync needs a body that can await: use exploreAsync", this.current)
+    return this.abort()
+  }
+
+  /** A plain read or write of shared memory: part of a step, and checked for races. */
+  plain(kind: number, view: ViewMeta, index: number, value: unknown): unknown {
+    if (this.settings.plain === "interleave") return this.perform(kind, view, index, value, undefined)
+    const thread = this.current
+    const at = this.position[thread] as number
+    const signature = kind + (view.region.base + view.byteOffset + index * view.elementSize) * 32
+    if (at < (this.logs[thread] as Array<unknown>).length) return this.#again(thread, at, signature, kind)
+    if (this.unwinding) throw UNWIND
+    if (this.spin.probing === thread) return this.spin.probe(thread, kind, view, index, value, undefined)
+    if (kind === PLAIN_LOAD && this.spin.plainDue(thread)) {
+      this.spin.pause(thread)
+      if (this.spin.probing === thread) return this.spin.probe(thread, kind, view, index, value, undefined)
+      if (((this.frozen >> thread) & 1) === 1) this.perform(NOTHING, undefined, 0, undefined, undefined)
+    }
+    const result = apply(this, thread, kind, view, index, value, undefined)
+    this.push(thread, signature, result)
+    if (this.problem !== undefined) this.abort()
+    return result
+  }
+
+  /** The cell of an element, ready for this execution. */
+  cell(view: ViewMeta, index: number): Cell {
+    let cell = view.cells[index]
+    if (cell === undefined) {
+      cell = view.region.cell(view.byteOffset + index * view.elementSize, view.elementSize)
+      view.cells[index] = cell
+    }
+    if (cell.stamp !== this.stamp) this.refresh(cell)
+    return cell
+  }
+
+  refresh(cell: Cell): void {
+    cell.reset(this.stamp)
+    if (cell.parts !== undefined) for (const part of cell.parts) if (part.stamp !== this.stamp) part.reset(this.stamp)
+  }
+
+  queue(region: Region, offset: number): Cell {
+    const queue = region.queue(offset)
+    if (queue.stamp !== this.stamp) queue.reset(this.stamp)
+    return queue
+  }
+
+  /** The value of a cell has changed: whoever spins on it may look again. */
+  changed(thread: number, cell: Cell): void {
+    this.spin.progressed(thread)
+    this.#changed(cell)
+    if (cell.parts !== undefined) for (const part of cell.parts) this.#changed(part)
+  }
+
+  #changed(cell: Cell): void {
+    cell.version++
+    if (cell.watchers !== 0) {
+      this.frozen &= ~cell.watchers
+      cell.watchers = 0
+    }
+  }
+
+  conflict(thread: number, access: string, conflict: Conflict): void {
+    const name = (t: number): string => this.definitions[t]?.name ?? "setup"
+    const where = conflict.cell.region.nameOf(conflict.cell.address)
+    const what = `${access} of ${where} by ${name(thread)} and ${conflict.otherAccess} by ${name(conflict.other)}`
+    this.fail(conflict.kind, `${what} are not ordered by any synchronisation`, thread)
+  }
+}

@@ -1,0 +1,375 @@
+/**
+ * One exploration from beginning to end: rehearse, search, shrink what failed,
+ * and run it once more to tell its story.
+ *
+ * @internal
+ */
+import type { Call, ExecutionInfo, ExploreOptions, Model, Report, Setup, Threads } from "../Model.ts"
+import { ModelError } from "../ModelError.ts"
+import { Engine, type Problem } from "./engine.ts"
+import { META, ViewMeta } from "./memory.ts"
+import { native } from "./natives.ts"
+import { parse, print, type Schedule } from "./schedule.ts"
+import { crashThreads, type CrashPlan, definitionsOf, limitsOf, settingsOf, strategyOf, walkerFor } from "./settings.ts"
+import { Trace } from "./trace.ts"
+import type { Walker } from "./walker.ts"
+import { Replay, RoundRobin } from "./walks.ts"
+
+const SHRINK_ATTEMPTS = 400
+const SHRINK_MILLIS = 2000
+
+interface Found {
+  readonly problem: Problem
+  readonly path: ReadonlyArray<number>
+  readonly choices: ReadonlyArray<number>
+  readonly plan: CrashPlan
+}
+
+export class Session<S> {
+  readonly engine: Engine
+  readonly #model: Model<S, Threads<S>>
+  readonly #options: ExploreOptions
+  readonly #names: ReadonlyArray<string>
+  readonly #crashThreads: ReadonlyArray<number>
+  readonly #limits: ReturnType<typeof limitsOf>
+  readonly #replay: Schedule | undefined
+  #executions = 0
+  #pruned = 0
+  #transitions = 0
+  #longest = 0
+  #started = native.performanceNow()
+  #limited = false
+  #exhaustive = true
+  #strategyName = ""
+  /** Threads that died in some execution of the current round. */
+  #died = 0
+
+  constructor(model: Model<S, Threads<S>>, given: ExploreOptions) {
+    const options = { ...model.options, ...given }
+    const definitions = definitionsOf(model)
+    this.#model = model
+    this.#options = options
+    this.#names = definitions.map((definition) => definition.name)
+    this.#limits = limitsOf(options)
+    this.#crashThreads = crashThreads(options, this.#names)
+    this.#replay = options.replay === undefined ? undefined : parse(options.replay, this.#names)
+    const settings = settingsOf(options)
+    this.engine = new Engine(
+      definitions,
+      settings,
+      walkerFor(strategyOf(options), definitions.length, settings.maxSteps)
+    )
+  }
+
+  run(): Report {
+    this.#started = native.performanceNow()
+    this.#strategyName = this.engine.walker.name
+    if (this.#replay !== undefined) return this.#replayOnly(this.#replay)
+    const broken = this.#rehearse()
+    if (broken !== undefined) return this.#failed(broken)
+    const found = this.#searchAll()
+    if (found !== undefined) return this.#failed(this.#shrink(found))
+    if (this.#exhaustive && !this.#limited) return { ...this.#base(), _tag: "Exhausted" }
+    if (this.#limits.requireExhaustive) return this.#notExhausted()
+    return { ...this.#base(), _tag: "Sampled" }
+  }
+
+  #notExhausted(): Report {
+    const why = this.#exhaustive
+      ? "a limit ended the search"
+      : `the strategy "${this.#strategyName}" never sees everything`
+    const message = `the search saw ${this.#executions} executions and not all: ${why}`
+    return { ...this.#base(), _tag: "Failed", failure: { kind: "not-exhausted", message, schedule: "", trace: "" } }
+  }
+
+  #base() {
+    return {
+      strategy: this.#strategyName,
+      threads: this.#names.length,
+      executions: this.#executions,
+      pruned: this.#pruned,
+      transitions: this.#transitions,
+      longest: this.#longest,
+      seconds: (native.performanceNow() - this.#started) / 1000
+    }
+  }
+
+  // ---- executions
+
+  #setUp(): S {
+    const setup: Setup = { label: (view, name) => labelView(view, name) }
+    try {
+      return this.#model.setup(setup)
+    } catch (error) {
+      if (error instanceof ModelError) throw error
+      throw new ModelError({ reason: "setup", message: `setup threw: ${String(error)}`, cause: error })
+    }
+  }
+
+  /** One execution under the engine's walker, with these deaths. */
+  #execute(plan: CrashPlan): void {
+    const e = this.engine
+    e.begin()
+    e.crashAt.fill(-1)
+    for (const crash of plan) e.crashAt[crash.thread] = crash.step
+    e.inModel = true
+    try {
+      const state = this.#setUp()
+      e.state = state
+      const invariant = this.#model.invariant
+      e.invariant =
+        invariant === undefined ? undefined : () => refuted(invariant(state), "the invariant answered false")
+      if (invariant !== undefined) e.look()
+      if (e.problem === undefined) e.run()
+      if (e.problem === undefined && !e.pruned) this.#check(state)
+    } finally {
+      e.inModel = false
+    }
+    if (e.fatal !== undefined) throw e.fatal
+  }
+
+  #check(state: S): void {
+    const e = this.engine
+    const check = this.#model.check
+    if (check === undefined) return
+    const results: Record<string, unknown> = {}
+    for (let t = 0; t < this.#names.length; t++) results[this.#names[t] as string] = e.results[t]
+    const info: ExecutionInfo = {
+      steps: e.step,
+      crashed: this.#names.filter((_, t) => ((e.dead >> t) & 1) === 1),
+      history: e.history.map((record): Call => ({ ...record, thread: this.#names[record.thread] ?? "" }))
+    }
+    try {
+      refuted(check(state, results as never, info), "the check answered false")
+    } catch (error) {
+      if (error instanceof ModelError) e.fatal = error
+      e.fail("check", error instanceof Error ? error.message : String(error), -1, error)
+    }
+  }
+
+  #with<A>(walker: Walker, run: () => A): A {
+    const before = this.engine.walker
+    this.engine.walker = walker
+    try {
+      return run()
+    } finally {
+      this.engine.walker = before
+    }
+  }
+
+  /** The same order twice, once unwinding at every switch: a body that cannot be run again shows itself. */
+  #rehearse(): Found | undefined {
+    const e = this.engine
+    const look = () => ({ path: [...e.path], choices: [...e.choices], signatures: e.signatures.map((own) => [...own]) })
+    this.#with(new RoundRobin(), () => this.#execute([]))
+    if (e.problem !== undefined && e.problem.kind !== "nondeterminism") return undefined
+    const first = look()
+    if (e.problem === undefined) {
+      e.naive = true
+      try {
+        this.#with(new Replay(first.path, first.choices, true), () => this.#execute([]))
+      } finally {
+        e.naive = false
+      }
+    }
+    const second = look()
+    let problem: Problem | undefined = e.problem
+    for (let t = 0; t < first.signatures.length && problem === undefined; t++) {
+      const a = first.signatures[t] as ReadonlyArray<number>
+      const b = second.signatures[t] as ReadonlyArray<number>
+      const at = a.findIndex((signature, i) => signature !== b[i])
+      if (at < 0 && a.length === b.length) continue
+      const message = `${this.#names[t]} did something else when it was run again in the same order (operation ${at + 1})`
+      problem = { kind: "nondeterminism", message, thread: t }
+    }
+    if (problem === undefined) return undefined
+    if (problem.kind !== "nondeterminism") return undefined
+    const advice = "a body may change only its own variables and shared memory, and attaches its objects inside itself"
+    return {
+      problem: { ...problem, message: `${problem.message}: ${advice}` },
+      path: first.path,
+      choices: first.choices,
+      plan: []
+    }
+  }
+
+  // ---- the search
+
+  #searchAll(): Found | undefined {
+    const found = this.#search([])
+    if (found !== undefined || this.#limited) return found
+    for (const thread of this.#crashThreads) {
+      for (let step = 0; ; step++) {
+        const failed = this.#search([{ thread, step }])
+        if (failed !== undefined || this.#limited) return failed
+        if (((this.#died >> thread) & 1) === 0) break
+      }
+    }
+    return this.#options.crash?.together === true ? this.#searchPairs() : undefined
+  }
+
+  #searchPairs(): Found | undefined {
+    const threads = this.#crashThreads
+    for (let i = 0; i < threads.length; i++) {
+      for (let j = i + 1; j < threads.length; j++) {
+        const a = threads[i] as number
+        const b = threads[j] as number
+        for (let first = 0, reached = true; reached; first++) {
+          reached = false
+          for (let second = 0; ; second++) {
+            const failed = this.#search([
+              { thread: a, step: first },
+              { thread: b, step: second }
+            ])
+            if (failed !== undefined || this.#limited) return failed
+            if (((this.#died >> a) & 1) === 1) reached = true
+            if (((this.#died >> b) & 1) === 0) break
+          }
+        }
+      }
+    }
+    return undefined
+  }
+
+  #search(plan: CrashPlan): Found | undefined {
+    const e = this.engine
+    const fresh = () => walkerFor(strategyOf(this.#options), this.#names.length, e.settings.maxSteps)
+    e.walker = fresh()
+    if (!e.walker.exhaustive) this.#exhaustive = false
+    this.#died = 0
+    e.visibleGrew = false
+    for (;;) {
+      this.#execute(plan)
+      this.#count()
+      if (e.problem !== undefined) return { problem: e.problem, path: [...e.path], choices: [...e.choices], plan }
+      // What the invariant looks at decides what is dependent: begin again when that turns out to be more.
+      if (e.visibleGrew && e.walker.exhaustive) {
+        e.visibleGrew = false
+        e.walker = fresh()
+      } else if (!e.walker.next(e.step)) return undefined
+      if (this.#atLimit()) {
+        this.#limited = true
+        return undefined
+      }
+    }
+  }
+
+  #count(): void {
+    const e = this.engine
+    if (e.pruned) this.#pruned++
+    else this.#executions++
+    this.#transitions += e.step
+    if (e.step > this.#longest) this.#longest = e.step
+    this.#died |= e.dead
+  }
+
+  #atLimit(): boolean {
+    if (this.#executions >= this.#limits.executions) return true
+    if (this.#limits.seconds === Infinity || ((this.#executions + this.#pruned) & 63) !== 0) return false
+    return native.performanceNow() - this.#started >= this.#limits.seconds * 1000
+  }
+
+  // ---- failures
+
+  /** The same failure with fewer switches, found by greed. */
+  #shrink(found: Found): Found {
+    if (found.problem.kind === "nondeterminism" || found.problem.kind === "step-limit") return found
+    const e = this.engine
+    const until = native.performanceNow() + SHRINK_MILLIS
+    let best = found
+    let attempts = 0
+    const attempt = (path: ReadonlyArray<number>): boolean => {
+      if (++attempts > SHRINK_ATTEMPTS || native.performanceNow() > until) return false
+      this.#with(new Replay(path, best.choices, false), () => this.#execute(found.plan))
+      if (e.problem === undefined || e.problem.kind !== found.problem.kind) return false
+      if (cost(e.path) >= cost(best.path)) return false
+      best = { problem: e.problem, path: [...e.path], choices: [...e.choices], plan: found.plan }
+      return true
+    }
+    for (let improved = true; improved;) {
+      improved = false
+      for (const candidate of neighbours(best.path)) {
+        if (attempt(candidate)) {
+          improved = true
+          break
+        }
+      }
+    }
+    return best
+  }
+
+  #failed(found: Found): Report {
+    const e = this.engine
+    const { path, choices, plan } = found
+    const crashes = plan.map((crash) => ({ thread: this.#names[crash.thread] ?? "", step: crash.step }))
+    const trace = new Trace(this.#names)
+    e.trace = trace
+    try {
+      this.#with(new Replay(path, choices, false), () => this.#execute(plan))
+    } finally {
+      e.trace = undefined
+    }
+    const problem = found.problem.kind === e.problem?.kind ? e.problem : found.problem
+    const text = trace.print(`${problem.kind}: ${problem.message}`)
+    return {
+      ...this.#base(),
+      _tag: "Failed",
+      failure: {
+        kind: problem.kind,
+        message: problem.message,
+        schedule: print({ path, choices, crashes }),
+        trace: text,
+        ...(problem.error === undefined ? {} : { error: problem.error })
+      }
+    }
+  }
+
+  #replayOnly(schedule: Schedule): Report {
+    const e = this.engine
+    this.#strategyName = "replay"
+    const plan = schedule.crashes.map((crash) => ({ thread: this.#names.indexOf(crash.thread), step: crash.step }))
+    this.#with(new Replay(schedule.path, schedule.choices, true), () => this.#execute(plan))
+    this.#count()
+    if (e.problem === undefined) return { ...this.#base(), _tag: "Sampled" }
+    return this.#failed({ problem: e.problem, path: [...e.path], choices: [...e.choices], plan })
+  }
+}
+
+const refuted = (answer: unknown, message: string): void => {
+  if (answer === false) throw new Error(message)
+}
+
+/** Switches first, then length. */
+const cost = (path: ReadonlyArray<number>): number => {
+  let switches = 0
+  for (let i = 1; i < path.length; i++) if (path[i] !== path[i - 1]) switches++
+  return switches * 1_000_000 + path.length
+}
+
+/** Paths with two neighbouring runs exchanged, and with a run left out. */
+const neighbours = function* (path: ReadonlyArray<number>): Generator<ReadonlyArray<number>> {
+  const runs: Array<ReadonlyArray<number>> = []
+  for (let i = 0; i < path.length;) {
+    let j = i
+    while (j < path.length && path[j] === path[i]) j++
+    runs.push(path.slice(i, j))
+    i = j
+  }
+  for (let i = 0; i + 1 < runs.length; i++) {
+    yield [...runs.slice(0, i), runs[i + 1] ?? [], runs[i] ?? [], ...runs.slice(i + 2)].flat()
+  }
+  for (let i = 0; i < runs.length; i++) yield [...runs.slice(0, i), ...runs.slice(i + 1)].flat()
+}
+
+/** Name the elements of a view in traces. */
+export const labelView = (view: object, name: string | ReadonlyArray<string>): void => {
+  const meta = (view as { readonly [META]?: unknown })[META]
+  if (!(meta instanceof ViewMeta)) {
+    throw new ModelError({ reason: "misuse", message: "label: wanted a typed array over shared memory made in setup." })
+  }
+  for (let i = 0; i < meta.real.length; i++) {
+    const offset = meta.byteOffset + i * meta.elementSize
+    const text = typeof name === "string" ? (meta.real.length === 1 ? name : `${name}[${i}]`) : name[i]
+    if (text !== undefined) meta.region.labels.set(offset, text)
+  }
+}
