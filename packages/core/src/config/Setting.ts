@@ -52,7 +52,9 @@ export interface Setting<A> {
   readonly type: string
   /** For the documentation. */
   readonly fallback: string
-  /** For the documentation and the error. */
+  /** For the documentation, short. */
+  readonly range: string
+  /** For the error, in words. */
   readonly allowed: string
   /** Checks a value given in code. */
   readonly check: (value: unknown) => Effect.Effect<A, InvalidSetting>
@@ -63,6 +65,7 @@ export interface Setting<A> {
 interface Parser<A> {
   readonly type: string
   readonly fallback: string
+  readonly range: string
   readonly allowed: string
   /** `None` is refused. */
   readonly parse: (value: unknown) => Option.Option<A>
@@ -70,7 +73,7 @@ interface Parser<A> {
 }
 
 const declare = <A>(variable: string, option: string, parser: Parser<A>): Setting<A> => {
-  const { allowed, fallback, type } = parser
+  const { allowed, fallback, range, type } = parser
   const refuse = (value: unknown): InvalidSetting =>
     new InvalidSetting({ option, variable, value: show(value), allowed })
   const check = (value: unknown): Effect.Effect<A, InvalidSetting> =>
@@ -83,7 +86,7 @@ const declare = <A>(variable: string, option: string, parser: Parser<A>): Settin
         onNone: () => (value === undefined ? Effect.succeed(parser.default) : check(value))
       })
     )
-  return { variable, option, type, fallback, allowed, check, resolve }
+  return { variable, option, type, fallback, range, allowed, check, resolve }
 }
 
 const show = (value: unknown): string => {
@@ -116,6 +119,7 @@ export const duration = (
   return declare(variable, option, {
     type: "duration",
     fallback: Duration.format(fallback),
+    range: `${Duration.format(min)} to ${Duration.format(max)}`,
     allowed: `a duration from ${Duration.format(min)} to ${Duration.format(max)}, such as "1500ms", "20s" or "20 seconds" (a plain number is milliseconds)`,
     default: fallback,
     parse: (value) =>
@@ -157,6 +161,7 @@ export const integer = (
   declare(variable, option, {
     type: "integer",
     fallback: String(range.default),
+    range: `${range.min} to ${range.max}`,
     allowed: `a whole number from ${range.min} to ${range.max}`,
     default: range.default,
     parse: (value) => {
@@ -177,6 +182,7 @@ export const boolean = (variable: string, option: string, fallback: boolean): Se
   declare(variable, option, {
     type: "boolean",
     fallback: String(fallback),
+    range: "true, false",
     allowed: "true or false",
     default: fallback,
     parse: (value) => {
@@ -203,6 +209,7 @@ export const word = <const W extends ReadonlyArray<string>>(
   declare<W[number]>(variable, option, {
     type: "word",
     fallback,
+    range: words.join(", "),
     allowed: words.map((one) => JSON.stringify(one)).join(" or "),
     default: fallback,
     parse: (value) => (typeof value === "string" && words.includes(value) ? Option.some(value) : Option.none())
@@ -218,6 +225,7 @@ export const path = (variable: string, option: string): Setting<string | undefin
   declare<string | undefined>(variable, option, {
     type: "path",
     fallback: "none",
+    range: "any path",
     allowed: "a path that is not empty and has no NUL byte",
     default: undefined,
     parse: (value) =>
