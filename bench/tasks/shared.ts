@@ -7,7 +7,7 @@ import * as Fiber from "effect/Fiber"
 import { check, heapBytes, perOperation } from "../harness.ts"
 
 /** Fibers per timed batch. */
-export const BATCH = 5000
+export const BATCH = 1000
 
 /** What a short task does. The count proves that every one of them ran. */
 export const makeWork = (): { readonly work: Effect.Effect<void>; readonly done: () => number } => {
