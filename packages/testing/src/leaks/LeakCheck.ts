@@ -2,22 +2,23 @@
  * A test that leaves something running fails, and says what.
  *
  * `noLeaks` runs the test in a scope of its own, closes it, and looks at what is
- * left: _tasks_ in a `TaskRegistry`, _fibers_ the test started, and _handles_
- * (sockets, servers, timers, files) that keep the process alive and were not there
- * before. What is on its way out is given a moment of real time; only a test that
- * leaks ever waits for it.
+ * left: _tasks_ in a `TaskRegistry`, _fibers_ the test started, and _handles_ it
+ * opened (sockets, servers, timers, files, workers), each with the line that opened
+ * it. What is on its way out is given a moment of real time; only a test that leaks
+ * ever waits for it.
  *
  * **Invariants**
  *
  * 1. A test that fails, fails as it did: leaks are looked for after a success only.
- * 2. What was there before the test is never held against it.
+ * 2. What was there before the test, and what other tests do meanwhile, is never
+ *    held against it.
  *
  * **Gotchas**
  *
- * Handles belong to the process, not to a test: in files whose tests run
- * concurrently, another test's socket shows up here. Unreferenced handles are not
- * listed by Node, and not seen. A task is named once, as a task; the fibers that
- * belong to it are not named again.
+ * Handles are told apart by Node's async context: what a connection pool from
+ * before the test opens on its behalf may count as the pool's. Unreferenced handles
+ * are not listed. A task is named once, as a task; the fibers that belong to it are
+ * not named again.
  *
  * @since 0.1.0
  */
@@ -31,12 +32,13 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import { InvalidOption } from "../faults/InvalidOption.ts"
 import * as LiveFibers from "./LiveFibers.ts"
+import { Handles } from "./internal/handles.ts"
 import { isTracked, liveTasks } from "./internal/registries.ts"
 
 /**
  * - `patience`: real time for things on their way out; 200 ms when absent.
- * - `ignore`: kinds of handles, as `process.getActiveResourcesInfo` calls them,
- *   that do not count: `["TCPSocketWrap"]`.
+ * - `ignore`: kinds of handles, as Node's `async_hooks` calls them, that do not
+ *   count: `["TCPWRAP"]`.
  *
  * @category models
  * @since 0.1.0
@@ -95,28 +97,36 @@ export const noLeaks = <A, E, R>(
 ): Effect.Effect<A, E | LeaksFound | InvalidOption, Exclude<R, Scope.Scope>> =>
   Effect.gen(function* () {
     const patienceMillis = yield* checkPatience(options?.patience ?? "200 millis")
-    // A timer counts as an open handle while its own callback runs: look in a turn of our own, before and after.
-    yield* Effect.yieldNow
-    const before = handles(options?.ignore)
-    const context = yield* Effect.context<never>()
+    const context = yield* Effect.context<Exclude<R, Scope.Scope>>()
+    const handles = yield* Effect.acquireRelease(
+      Effect.sync(() => new Handles()).pipe(Effect.tap((fresh) => Effect.sync(() => fresh.start()))),
+      (started) => Effect.sync(() => started.stop())
+    )
     return yield* LiveFibers.watch((fibers) =>
       Effect.gen(function* () {
-        // A fiber of its own, so that the children of the test end with it.
-        const result = yield* Effect.flatMap(Effect.forkChild(Effect.scoped(test)), Fiber.join)
-        const look = () => find(context, fibers, before, options?.ignore)
-        yield* Effect.yieldNow
+        const result = yield* runMarked(test, handles)
+        const look = () => find(context, fibers, handles.list(options?.ignore ?? []))
         yield* wait(() => look() !== undefined, patienceMillis)
         const leaks = look()
         return leaks === undefined ? result : yield* leaks
       })
     )
-  })
+  }).pipe(Effect.scoped)
+
+/** In a fiber of its own, so that the children of the test end with it; started inside the mark, which it keeps. */
+const runMarked = <A, E, R>(test: Effect.Effect<A, E, R>, handles: Handles) =>
+  Effect.contextWith((context: Context.Context<Exclude<R, Scope.Scope>>) =>
+    Effect.callback<A, E>((resume) => {
+      const fiber = handles.under(() => Effect.runForkWith(context)(Effect.scoped(test)))
+      fiber.addObserver(resume)
+      return Fiber.interrupt(fiber)
+    })
+  )
 
 const find = (
   context: Context.Context<never>,
   live: LiveFibers.LiveFibers,
-  before: Counts,
-  ignore: Options["ignore"]
+  handles: ReadonlyArray<string>
 ): LeaksFound | undefined => {
   const seen = live.fibers()
   const tasks = liveTasks(context, seen)
@@ -124,18 +134,15 @@ const find = (
     .map((task) => `"${task.name}" (${task.kind} #${task.id})`)
   const untracked = seen.filter((fiber) => !isTracked(fiber))
   const unseen = live.live() - seen.length
-  const fibers = [
-    ...live.names(untracked),
-    ...listCounts(unseen > 0 ? new Map([["a fiber that never ran", unseen]]) : new Map())
-  ]
-  const open = listCounts(more(handles(ignore), before))
-  return tasks.length + fibers.length + open.length === 0 ? undefined : new LeaksFound({ tasks, fibers, handles: open })
+  const fibers = live.names(untracked).concat(unseen > 0 ? [`${unseen} that never ran`] : [])
+  if (tasks.length + fibers.length + handles.length === 0) return undefined
+  return new LeaksFound({ tasks, fibers, handles: listCounts(handles) })
 }
 
 /** Lets real time pass while `busy`, at most so long. */
 const wait = (busy: () => boolean, patienceMillis: number): Effect.Effect<void> => {
   const steps = Math.ceil(patienceMillis / STEP_MILLIS)
-  const pause = Effect.andThen(Effect.provideService(Effect.sleep(STEP_MILLIS), Clock.Clock, LIVE), Effect.yieldNow)
+  const pause = Effect.provideService(Effect.sleep(STEP_MILLIS), Clock.Clock, LIVE)
   let step = 0
   return Effect.whileLoop({ while: () => step < steps && busy(), body: () => pause, step: () => step++ })
 }
@@ -160,30 +167,8 @@ const checkPatience = (patience: Duration.Input): Effect.Effect<number, InvalidO
       )
 }
 
-// -----------------------------------------------------------------------------
-// Handles
-// -----------------------------------------------------------------------------
-
-type Counts = ReadonlyMap<string, number>
-
-/** Queued work of the event loop itself; it is gone a turn later. */
-const TRANSIENT = ["Immediate", "TickObject", "Microtask"]
-
-const handles = (ignore: Options["ignore"]): Counts => {
+const listCounts = (names: ReadonlyArray<string>): ReadonlyArray<string> => {
   const counts = new Map<string, number>()
-  for (const kind of process.getActiveResourcesInfo()) {
-    if (TRANSIENT.includes(kind) || ignore?.includes(kind)) continue
-    counts.set(kind, (counts.get(kind) ?? 0) + 1)
-  }
-  return counts
+  for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1)
+  return Array.from(counts, ([name, count]) => (count === 1 ? name : `${name} × ${count}`))
 }
-
-const more = (after: Counts, before: Counts): Counts =>
-  new Map(
-    Array.from(after, ([kind, count]) => [kind, count - (before.get(kind) ?? 0)] as const).filter(
-      ([, count]) => count > 0
-    )
-  )
-
-const listCounts = (counts: Counts): ReadonlyArray<string> =>
-  Array.from(counts, ([name, count]) => (count === 1 ? name : `${name} × ${count}`))

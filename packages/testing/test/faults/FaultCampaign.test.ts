@@ -62,7 +62,7 @@ describe("a campaign", () => {
 
   it.effect("stops at the first run that fails or dies, and says how [M2]", () =>
     Effect.gen(function* () {
-      for (const broken of [Effect.fail(new Error("disk full")), Effect.die(new Error("disk full"))]) {
+      for (const broken of [Effect.fail("disk full"), Effect.die(new Error("disk full"))]) {
         const program = Effect.flatMap(lose, (lost) => (lost ? broken : Effect.void))
         const error = yield* Effect.flip(campaign(program, {}))
         assert.include(error.message, "disk full")

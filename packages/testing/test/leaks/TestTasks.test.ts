@@ -1,4 +1,6 @@
 import { execFile } from "node:child_process"
+import { createRequire } from "node:module"
+import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { assert, describe, it } from "@effect/vitest"
 import * as TaskRegistry from "@selvedge/core/tasks/TaskRegistry"
@@ -12,7 +14,7 @@ const hanging = Effect.gen(function* () {
   const inner = TaskRegistry.spawn(Effect.never, { ...loop, name: "write snapshot" })
   yield* TaskRegistry.spawn(Effect.andThen(inner, Effect.never), { ...loop, name: "aggregate" })
   yield* Effect.forkChild(Effect.withSpan(Effect.never, "poll"))
-  yield* Effect.never
+  return yield* Effect.never
 })
 
 const givenUp = <A, E>(test: Effect.Effect<A, E>) =>
@@ -79,7 +81,7 @@ describe("under vitest itself", () => {
   it.live("a test that times out shows its task tree [M1]", () =>
     Effect.gen(function* () {
       const root = fileURLToPath(new URL("./timeout-fixture/", import.meta.url))
-      const vitest = fileURLToPath(new URL("../../../../node_modules/vitest/vitest.mjs", import.meta.url))
+      const vitest = join(dirname(createRequire(import.meta.url).resolve("vitest/package.json")), "vitest.mjs")
       const output = yield* Effect.callback<string>((resume) => {
         const child = execFile(process.execPath, [vitest, "run", "--root", root], (_error, stdout, stderr) =>
           resume(Effect.succeed(stdout + stderr))
