@@ -6,6 +6,8 @@
  * when its token drains, so a join with a long deadline has to succeed. In a
  * hostile one some tasks never end and some do not even heed interruption (they
  * are let go at the end), so a short join has to name exactly who was live.
+ * After its join a registry is opened again, once, for a second round. Two kinds
+ * have limits: at one a spawn is refused, at the other it waits.
  * What tasks do follows the seed; deadlines run on the real clock, so a seed
  * repeats an episode's plan, not its every step.
  *
@@ -20,6 +22,7 @@
  * 5. A closed registry refuses roots, and nothing that was admitted escapes the
  *    join: at its end only what it called detached is live.
  * 6. In the end spawned = succeeded + failed + interrupted, and nobody is live.
+ * 7. No kind has more live tasks than its limit, and no spawn waits for ever.
  *
  * @internal
  */
@@ -48,6 +51,7 @@ const generator = (seed: number): ((below: number) => number) => {
 }
 
 const KINDS = ["PeerConnection", "RpcHandler", "Report", "BackgroundLoop", "Maintenance"] as const
+const LIMITS: Readonly<Record<string, number>> = { Refusing: 4, Waiting: 3 }
 const LAST_WORDS_MILLIS = 15
 const EPISODE_LIMIT = "20 seconds"
 const MOST_VIOLATIONS = 20
@@ -69,6 +73,8 @@ class Episode {
   readonly friendly: boolean
   readonly registry: TaskRegistry.Shape
   readonly report: (violation: string) => void
+  /** Spawns that have not answered yet; some wait for a place. */
+  private readonly asking = new Set<Fiber.Fiber<unknown>>()
   private completions = 0
   refused = 0
 
@@ -116,11 +122,35 @@ class Episode {
     })
   }
 
+  /** A task that waits for a place may wait for one its own ancestors hold, so in friendly episodes only roots wait. */
+  private kindAt(depth: number): string {
+    const choice = this.random(KINDS.length + 2)
+    if (choice === KINDS.length) return "Refusing"
+    if (choice > KINDS.length && (depth === 0 || !this.friendly)) return "Waiting"
+    return KINDS[choice % KINDS.length] ?? "Report"
+  }
+
+  /** Asks for a root without waiting for the answer, which may take a place's becoming free. */
+  private readonly ask: Effect.Effect<void, never, ShutdownToken.ShutdownToken> = Effect.gen(
+    { self: this },
+    function* () {
+      const asking = yield* Effect.forkDetach(this.spawnOne(0), { startImmediately: true })
+      this.asking.add(asking)
+      asking.addObserver(() => this.asking.delete(asking))
+    }
+  )
+
+  /** Gives up one wait for a place, if there is one. */
+  private readonly giveUp: Effect.Effect<void> = Effect.suspend(() => {
+    const [asking] = this.asking
+    return asking === undefined ? Effect.void : Fiber.interrupt(asking)
+  })
+
   /** Spawns a task as a child of the caller's, if the caller is one. */
   spawnOne(depth: number): Effect.Effect<void, never, ShutdownToken.ShutdownToken> {
     return Effect.gen({ self: this }, function* () {
       const deaf = !this.friendly && this.random(40) === 0
-      const kind = KINDS[this.random(KINDS.length)] ?? "Report"
+      const kind = this.kindAt(depth)
       const startImmediately = this.random(3) === 0
       const options = { name: `task-${this.random(12)}`, kind, startImmediately, detached: this.random(10) === 0 }
       const spawned = yield* Effect.exit(this.registry.spawn(this.body(depth, deaf), options))
@@ -155,6 +185,10 @@ class Episode {
       if (row.state === "detached" && known !== undefined) known.everDetached = true
     }
     const listed = rows.map((row) => row.id)
+    for (const [kind, limit] of Object.entries(LIMITS)) {
+      const count = rows.filter((row) => row.kind === kind).length
+      if (count > limit) this.report(`${count} live tasks of kind ${kind}, ${limit} allowed`)
+    }
     const live = [...this.known.values()].filter((one) => one.handle.state !== "done").map((one) => one.handle.id)
     const expected = live.toSorted((a, b) => a - b).join()
     if (listed.join() !== expected) this.report(`snapshot lists ${listed.join()}, live are ${expected}`)
@@ -163,8 +197,9 @@ class Episode {
   readonly churn: Effect.Effect<void, never, ShutdownToken.ShutdownToken> = Effect.gen({ self: this }, function* () {
     const steps = 20 + this.random(150)
     for (let i = 0; i < steps; i++) {
-      const choice = this.random(10)
-      if (choice < 6) yield* this.spawnOne(0)
+      const choice = this.random(11)
+      if (choice < 6) yield* this.ask
+      else if (choice === 10) yield* this.giveUp
       else if (choice === 6) yield* Effect.sync(() => [...this.known.values()].at(-1)?.handle.abortUnsafe())
       else if (choice === 7) yield* this.abortSome
       else yield* Effect.yieldNow
@@ -178,6 +213,18 @@ class Episode {
     const target = this.random(2) === 0 ? `task-${this.random(12)}` : (ids[this.random(ids.length)] ?? 0)
     return Effect.asVoid(Effect.forkDetach(this.registry.abort(target), { startImmediately: true }))
   })
+
+  /** Invariants 5 and 7: a root asked for after the close is refused, and so is everybody who waited outside of a task. */
+  private readonly probe: Effect.Effect<void, never, ShutdownToken.ShutdownToken> = Effect.gen(
+    { self: this },
+    function* () {
+      const options = { name: "probe", kind: "Report" }
+      const exit = yield* Effect.exit(this.registry.spawn(Effect.void, options))
+      if (Exit.isSuccess(exit)) this.report("a root was admitted after the join began")
+      for (let i = 0; i < 5; i++) yield* Effect.yieldNow
+      if (this.asking.size > 0) this.report(`${this.asking.size} root(s) still wait for a place after the join began`)
+    }
+  )
 
   /** Several joiners, one of them interrupted; answers with the run's outcome. */
   readonly join: Effect.Effect<Exit.Exit<void, unknown>, never, ShutdownToken.ShutdownToken> = Effect.gen(
@@ -194,9 +241,7 @@ class Episode {
         yield* Fiber.interrupt(leaving)
       }
       yield* this.checkBooks
-      const before = this.known.size
-      yield* this.spawnOne(0)
-      if (this.known.size !== before) this.report("a root was admitted after the join began")
+      yield* this.probe
       const exits = yield* Fiber.awaitAll(fibers)
       yield* this.checkBooks
       exits.push(yield* Effect.exit(this.registry.joinAll("1 minute")))
@@ -263,10 +308,18 @@ const episode = (
 ): Effect.Effect<{ readonly tasks: number; readonly refused: number; readonly failedJoin: boolean }> =>
   Effect.gen(function* () {
     const scope = yield* Scope.make()
-    const layer = TaskRegistry.layerRoot({ lastWords: LAST_WORDS_MILLIS })
+    const kinds = {
+      Refusing: { limit: LIMITS["Refusing"], whenFull: "refuse" },
+      Waiting: { limit: LIMITS["Waiting"], whenFull: "wait" }
+    } as const
+    const layer = TaskRegistry.layerRoot({ lastWords: LAST_WORDS_MILLIS, kinds })
     const context = yield* Effect.orDie(Layer.buildWithScope(layer, scope))
     const one = new Episode({ random, registry: Context.get(context, TaskRegistry.TaskRegistry), report })
     const body = Effect.gen(function* () {
+      yield* one.churn
+      const first = yield* one.join
+      one.checkOutcome(first)
+      yield* Effect.orDie(one.registry.reopen)
       yield* one.churn
       const exit = yield* one.join
       one.checkOutcome(exit)
@@ -275,7 +328,7 @@ const episode = (
       // The last completions have woken their waiters; let those write down their order.
       yield* Effect.yieldNow
       yield* one.checkEnd
-      return Exit.isFailure(exit)
+      return Exit.isFailure(first) || Exit.isFailure(exit)
     })
     const ended = yield* Effect.timeoutOption(Effect.provideContext(body, context), EPISODE_LIMIT)
     if (Option.isNone(ended)) report(`the episode did not end within ${EPISODE_LIMIT}`)
