@@ -165,6 +165,19 @@ export const Strategy = {
 } as const
 
 /**
+ * Which threads die, and when. A thread that dies in `Atomics.wait` leaves the list of waiters, perhaps after it has been
+ * chosen for a notification.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Crash {
+  readonly threads?: ReadonlyArray<string> | undefined
+  readonly together?: boolean | undefined
+  readonly at?: ReadonlyArray<{ readonly thread: string; readonly step: number }> | undefined
+}
+
+/**
  * @category models
  * @since 0.1.0
  */
@@ -180,15 +193,18 @@ export interface ExploreOptions {
   readonly plain?: "check" | "interleave" | undefined
   /** When a wait with a finite timeout may end by it: at any time, never, or only when nothing else can happen. Default `"any"`. */
   readonly timeouts?: "any" | "never" | "lastResort" | undefined
-  /** Explore again with these threads dying before each of their steps in turn; `together`: also all pairs of them. */
-  readonly crash?: { readonly threads: ReadonlyArray<string>; readonly together?: boolean | undefined } | undefined
+  /**
+   * Explore again with each of `threads` dying before each of its steps in turn; `together`: also each pair of them. `at`
+   * explores only with the given deaths.
+   */
+  readonly crash?: Crash | undefined
   /** Steps of one execution; default 10 000. Reaching it is a failure. */
   readonly maxSteps?: number | undefined
   /** Default: no limit. */
   readonly maxExecutions?: number | undefined
   /** Real seconds; default: no limit. */
   readonly maxSeconds?: number | undefined
-  /** Idle turns after which a loop is taken to be endless; default 1000. */
+  /** Idle turns after which a loop is taken to be endless; default 500. */
   readonly maxSpins?: number | undefined
   /** Repeated reads without effect that are taken for a loop without `Atomics.pause`; 0 switches it off. Default 8. */
   readonly autoPause?: number | undefined

@@ -138,6 +138,8 @@ export class Engine {
 
   // ---- the stack
   granted = NOBODY
+  /** The thread entered next only goes back to where it was: it is not its turn. */
+  ungranted = false
   unwinding = false
   target = NOBODY
   #onStack = 0
@@ -178,6 +180,7 @@ export class Engine {
     this.barrier = false
     this.unwinding = false
     this.granted = NOBODY
+    this.ungranted = false
     this.#onStack = 0
     this.#last = NOBODY
     this.path.length = 0
@@ -293,7 +296,8 @@ export class Engine {
     const bit = 1 << thread
     const outer = this.current
     this.current = thread
-    this.granted = thread
+    this.granted = this.ungranted ? NOBODY : thread
+    this.ungranted = false
     this.#onStack |= bit
     this.position[thread] = 0
     try {
@@ -357,15 +361,13 @@ export class Engine {
     if (at < log.length) return this.#again(thread, at, signature, kind)
     if (this.unwinding) throw UNWIND
     if (this.spin.probing === thread) return this.spin.probe(thread, kind, view, index, a, b)
-    if (this.granted === thread) this.granted = NOBODY
-    else {
-      if (this.spin.due(thread)) {
-        this.spin.pause(thread)
-        if (this.spin.probing === thread) return this.spin.probe(thread, kind, view, index, a, b)
-      }
-      this.#await(thread)
-      this.granted = NOBODY
+    // Looked at on every arrival, granted or not: the answer may not depend on how the thread got here.
+    if (this.spin.due(thread)) {
+      this.spin.pause(thread)
+      if (this.spin.probing === thread) return this.spin.probe(thread, kind, view, index, a, b)
     }
+    if (this.granted !== thread) this.#await(thread)
+    this.granted = NOBODY
     return this.#step(thread, kind, view, index, a, b, signature)
   }
 

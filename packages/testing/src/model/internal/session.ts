@@ -10,7 +10,16 @@ import { Engine, type Problem } from "./engine.ts"
 import { META, ViewMeta } from "./memory.ts"
 import { native } from "./natives.ts"
 import { parse, print, type Schedule } from "./schedule.ts"
-import { crashThreads, type CrashPlan, definitionsOf, limitsOf, settingsOf, strategyOf, walkerFor } from "./settings.ts"
+import {
+  crashAt,
+  crashThreads,
+  type CrashPlan,
+  definitionsOf,
+  limitsOf,
+  settingsOf,
+  strategyOf,
+  walkerFor
+} from "./settings.ts"
 import { Trace } from "./trace.ts"
 import type { Walker } from "./walker.ts"
 import { Replay, RoundRobin } from "./walks.ts"
@@ -160,14 +169,15 @@ export class Session<S> {
   /** The same order twice, once unwinding at every switch: a body that cannot be run again shows itself. */
   #rehearse(): Found | undefined {
     const e = this.engine
+    const plan = crashAt(this.#options, this.#names) ?? []
     const look = () => ({ path: [...e.path], choices: [...e.choices], signatures: e.signatures.map((own) => [...own]) })
-    this.#with(new RoundRobin(), () => this.#execute([]))
+    this.#with(new RoundRobin(), () => this.#execute(plan))
     if (e.problem !== undefined && e.problem.kind !== "nondeterminism") return undefined
     const first = look()
     if (e.problem === undefined) {
       e.naive = true
       try {
-        this.#with(new Replay(first.path, first.choices, true), () => this.#execute([]))
+        this.#with(new Replay(first.path, first.choices, true), () => this.#execute(plan))
       } finally {
         e.naive = false
       }
@@ -196,6 +206,8 @@ export class Session<S> {
   // ---- the search
 
   #searchAll(): Found | undefined {
+    const at = crashAt(this.#options, this.#names)
+    if (at !== undefined) return this.#search(at)
     const found = this.#search([])
     if (found !== undefined || this.#limited) return found
     for (const thread of this.#crashThreads) {

@@ -41,7 +41,7 @@ export const settingsOf = (options: ExploreOptions): Settings => ({
   races: oneOf("races", options.races, ["error", "off"], "error") === "error",
   timeouts: oneOf("timeouts", options.timeouts, ["any", "never", "lastResort"], "any"),
   maxSteps: Math.min(whole("maxSteps", options.maxSteps, 10_000), 1_000_000),
-  maxSpins: whole("maxSpins", options.maxSpins, 1000),
+  maxSpins: whole("maxSpins", options.maxSpins, 500),
   autoPause: whole("autoPause", options.autoPause, 8, 0)
 })
 
@@ -129,6 +129,14 @@ export const crashThreads = (options: ExploreOptions, names: ReadonlyArray<strin
     return index
   })
 }
+
+/** The one round the caller asked for, if that is what it did. */
+export const crashAt = (options: ExploreOptions, names: ReadonlyArray<string>): CrashPlan | undefined =>
+  options.crash?.at?.map(({ step, thread }) => {
+    const index = names.indexOf(thread)
+    if (index < 0) refuse(`crash.at: there is no thread ${JSON.stringify(thread)}, only ${names.join(", ")}.`)
+    return { thread: index, step: whole("crash.at.step", step, 0, 0) }
+  })
 
 export const limitsOf = (options: ExploreOptions) => ({
   executions: positive("maxExecutions", options.maxExecutions, Infinity),

@@ -7,8 +7,8 @@
  * repeated reads without effect), the engine _probes_: it lets the thread go on
  * alone, writing nothing down. If the thread leaves its loop, or writes, the loop
  * is bounded and the pause means nothing: every interleaving of it is explored.
- * If it keeps reading, nothing it can do matters until one of the cells it read
- * changes: it is frozen until then. So only idle turns of endless loops are left
+ * If it keeps reading, from the same place in the code, nothing it can do matters
+ * until one of the cells it read changes: it is frozen until then. So only idle turns of endless loops are left
  * out, and a thread whose loop gives up after 100 turns is seen giving up.
  *
  * **Invariants**
@@ -21,7 +21,7 @@
  *
  * @internal
  */
-import { type Engine, RESCHEDULE, UNWIND } from "./engine.ts"
+import { type Engine, UNWIND } from "./engine.ts"
 import { type Cell, type ViewMeta } from "./memory.ts"
 import { native } from "./natives.ts"
 import { ADD, AND, COMPARE_EXCHANGE, EXCHANGE, LOAD, OR, PLAIN_LOAD, PLAIN_STORE, STORE, SUB, WAIT, XOR } from "./op.ts"
@@ -54,6 +54,10 @@ export class Spin {
   readonly #indexes: Array<number> = []
   readonly #values: Array<unknown> = []
   readonly #met = new Set<Cell>()
+  /** Where in the code the probe began, and where it was towards its end. */
+  #operations = 0
+  #firstSite = 0
+  readonly #lastSites = new Set<number>()
   readonly #verdicts: Array<Map<number, Array<Verdict>>> = []
 
   // ---- by thread
@@ -167,6 +171,8 @@ export class Spin {
     this.#indexes.length = 0
     this.#values.length = 0
     this.#met.clear()
+    this.#operations = 0
+    this.#lastSites.clear()
   }
 
   #known(thread: number): Verdict | undefined {
@@ -195,6 +201,8 @@ export class Spin {
     if (view === undefined) return this.#conclude(thread, false)
     const e = this.#engine
     const cell = e.cell(view, index)
+    if (this.#operations++ === 0) this.#firstSite = site()
+    if (this.#turns * 4 >= this.#limit * 3) this.#lastSites.add(site())
     if (this.#met.has(cell)) this.turn(thread)
     else {
       this.#met.add(cell)
@@ -210,8 +218,10 @@ export class Spin {
   }
 
   /** The probed thread ended, or did something that ends its loop. */
-  escaped(thread: number, endless: boolean): void {
+  escaped(thread: number, neverLeft: boolean): void {
     const e = this.#engine
+    // An endless loop that comes after this one is no reason to stay in this one: leaving it is something new.
+    const endless = neverLeft && (this.#operations === 0 || this.#lastSites.has(this.#firstSite))
     this.probing = -1
     ;(e.logs[thread] as Array<unknown>).length = this.#from
     ;(e.signatures[thread] as Array<number>).length = this.#from
@@ -227,13 +237,15 @@ export class Spin {
     if (verdicts.size > MAX_VERDICTS) verdicts.clear()
     if (before === undefined) verdicts.set(key, [verdict])
     else before.push(verdict)
-    e.unwinding = true
-    e.target = RESCHEDULE
+    this.#desperate &= ~(1 << thread)
     if (endless) {
       if (this.#limit === LAST_CHANCE) this.#hopeless |= 1 << thread
-      this.#desperate &= ~(1 << thread)
       this.#freeze(thread, verdict)
-    } else if (e.granted === thread) e.target = thread
+    }
+    // Back to the pause, where the verdict is now known: as if it had been known the first time.
+    e.unwinding = true
+    e.target = thread
+    e.ungranted = e.granted !== thread
   }
 
   #conclude(thread: number, endless: boolean): never {
@@ -284,6 +296,20 @@ export class Spin {
     const names = cells.slice(0, 4).map((cell) => cell.region.nameOf(cell.address))
     return names.length === 0 ? "nothing" : names.join(", ") + (cells.length > 4 ? ", …" : "")
   }
+}
+
+/** A number for the place in the model's code, callers included, that the current operation comes from. */
+const site = (): number => {
+  const carrier = Error as unknown as { stackTraceLimit: number; prepareStackTrace?: unknown }
+  const { prepareStackTrace, stackTraceLimit } = carrier
+  carrier.stackTraceLimit = 16
+  carrier.prepareStackTrace = (_: unknown, frames: ReadonlyArray<{ getPosition(): number }>) =>
+    // The first three are this one, `probe`, and the engine's: they depend on how the probe came about.
+    frames.slice(3).reduce((hash, frame) => (Math.imul(hash, 31) + frame.getPosition()) | 0, 0)
+  const hash = new Error().stack as unknown as number
+  carrier.stackTraceLimit = stackTraceLimit
+  carrier.prepareStackTrace = prepareStackTrace
+  return hash
 }
 
 const versionOf = (cell: Cell): number => {

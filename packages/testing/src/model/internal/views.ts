@@ -95,13 +95,13 @@ const writers: Record<string, Method> = {
   reverse() {
     const meta = self(this)
     const copy = copyOf(meta) as unknown as Int32Array
-    copy.reverse().forEach((value, i) => write(meta, i, value))
+    copy.toReversed().forEach((value, i) => write(meta, i, value))
     return this
   },
   sort(compare) {
     const meta = self(this)
     const copy = copyOf(meta) as unknown as Int32Array
-    copy.sort(compare as (a: number, b: number) => number).forEach((value, i) => write(meta, i, value))
+    copy.toSorted(compare as (a: number, b: number) => number).forEach((value, i) => write(meta, i, value))
     return this
   },
   at(index) {
