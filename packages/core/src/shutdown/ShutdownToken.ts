@@ -20,6 +20,7 @@
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
@@ -214,4 +215,47 @@ export const runUntilDraining = <A, E, R>(
     token.phaseUnsafe()._tag === "Running"
       ? Effect.raceFirst(Effect.asSome(self), Effect.as(token.awaitDraining, Option.none<A>()))
       : Effect.succeedNone
+  )
+
+/**
+ * Lets a piece of work finish although its fiber has been asked to stop: soft cancellation does not reach it, hard
+ * cancellation does.
+ *
+ * **Details**
+ *
+ * Inside, an interruption (by `runUntilDraining`, by `abort`, by a parent that failed) is held back until the work has
+ * ended. When the token is `Forced`, at the tasks' deadline or by a second signal, the work is interrupted; its
+ * finalizers run, and then the interruption that waited takes effect. So the work has what is left of the budget, and
+ * not more. Without a service around it a shielded piece of work ends only by itself.
+ *
+ * **Example** (A batch that is written whole, also at the end)
+ *
+ * ```ts
+ * import { ShutdownToken } from "@selvedge/core"
+ * import { Effect } from "effect"
+ *
+ * declare const nextBatch: Effect.Effect<ReadonlyArray<string>>
+ * declare const write: (batch: ReadonlyArray<string>) => Effect.Effect<void>
+ *
+ * const writer = nextBatch.pipe(
+ *   Effect.flatMap((batch) => ShutdownToken.softShield(write(batch))),
+ *   Effect.forever,
+ *   ShutdownToken.runUntilDraining
+ * )
+ * ```
+ *
+ * Source: trio's issue 147, "soft" cancel scopes.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const softShield = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R | ShutdownToken> =>
+  ShutdownToken.use((token) =>
+    Effect.uninterruptible(
+      Effect.gen(function* () {
+        const work = yield* Effect.forkDetach(self, { startImmediately: true })
+        yield* Effect.raceFirst(Fiber.await(work), Effect.andThen(token.awaitForced, Fiber.interrupt(work)))
+        return yield* Fiber.join(work)
+      })
+    )
   )
