@@ -22,6 +22,7 @@
  *
  * @since 0.1.0
  */
+import type { TaskInfo } from "@selvedge/core/tasks/Task"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
@@ -33,7 +34,7 @@ import type * as Scope from "effect/Scope"
 import { InvalidOption } from "../faults/InvalidOption.ts"
 import * as LiveFibers from "./LiveFibers.ts"
 import { Handles } from "./internal/handles.ts"
-import { isTracked, liveTasks } from "./internal/registries.ts"
+import { isTracked, liveTasks, newTasks } from "./internal/registries.ts"
 
 /**
  * - `patience`: real time for things on their way out; 200 ms when absent.
@@ -98,6 +99,7 @@ export const noLeaks = <A, E, R>(
   Effect.gen(function* () {
     const patienceMillis = yield* checkPatience(options?.patience ?? "200 millis")
     const context = yield* Effect.context<Exclude<R, Scope.Scope>>()
+    const before = liveTasks(context, [])
     const handles = yield* Effect.acquireRelease(
       Effect.sync(() => new Handles()).pipe(Effect.tap((fresh) => Effect.sync(() => fresh.start()))),
       (started) => Effect.sync(() => started.stop())
@@ -105,7 +107,10 @@ export const noLeaks = <A, E, R>(
     return yield* LiveFibers.watch((fibers) =>
       Effect.gen(function* () {
         const result = yield* runMarked(test, handles)
-        const look = () => find(context, fibers, handles.list(options?.ignore ?? []))
+        const look = () => {
+          const tasks = newTasks(liveTasks(context, fibers.fibers()), before)
+          return find(tasks, fibers, handles.list(options?.ignore ?? []))
+        }
         yield* wait(() => look() !== undefined, patienceMillis)
         const leaks = look()
         return leaks === undefined ? result : yield* leaks
@@ -124,19 +129,17 @@ const runMarked = <A, E, R>(test: Effect.Effect<A, E, R>, handles: Handles) =>
   )
 
 const find = (
-  context: Context.Context<never>,
+  tasks: ReadonlyArray<TaskInfo>,
   live: LiveFibers.LiveFibers,
   handles: ReadonlyArray<string>
 ): LeaksFound | undefined => {
   const seen = live.fibers()
-  const tasks = liveTasks(context, seen)
-    .flat()
-    .map((task) => `"${task.name}" (${task.kind} #${task.id})`)
   const untracked = seen.filter((fiber) => !isTracked(fiber))
   const unseen = live.live() - seen.length
   const fibers = live.names(untracked).concat(unseen > 0 ? [`${unseen} that never ran`] : [])
   if (tasks.length + fibers.length + handles.length === 0) return undefined
-  return new LeaksFound({ tasks, fibers, handles: listCounts(handles) })
+  const names = tasks.map((task) => `"${task.name}" (${task.kind} #${task.id})`)
+  return new LeaksFound({ tasks: names, fibers, handles: listCounts(handles) })
 }
 
 /** Lets real time pass while `busy`, at most so long. */

@@ -5,3 +5,5 @@
 export * from "./explore.ts"
 export * from "./Model.ts"
 export * from "./ModelError.ts"
+export * from "./linearizable.ts"
+export * from "./print.ts"

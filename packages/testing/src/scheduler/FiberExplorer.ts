@@ -347,10 +347,12 @@ const PATIENCE_STEP = 5
 /** What a context gives that nobody put a clock into. */
 const LIVE: Clock.Clock = Context.get(Context.empty(), Clock.Clock)
 
-/** Lets the finalizers of a test that did not end run, then stops everything. */
+/** Lets the finalizers of a test that did not end run, then stops everything, detached fibers too. */
 const abandon = <A, E>(fiber: Fiber.Fiber<A, E>, scheduler: SeededScheduler.SeededScheduler): Effect.Effect<void> =>
   Effect.gen(function* () {
-    fiber.interruptUnsafe()
-    yield* scheduler.awaitIdle
+    if (fiber.pollUnsafe() === undefined) {
+      fiber.interruptUnsafe()
+      yield* scheduler.awaitIdle
+    }
     scheduler.halt()
   })

@@ -1,6 +1,7 @@
 import * as net from "node:net"
 import { assert, describe, it } from "@effect/vitest"
 import * as TaskRegistry from "@selvedge/core/tasks/TaskRegistry"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
@@ -33,6 +34,21 @@ describe("tasks", () => {
       const error = yield* leaksOf(test.pipe(Effect.provideService(Scope.Scope, outer)))
       assert.deepInclude(error, { tasks: ['"poll" (BackgroundLoop #1)'] })
     })
+  )
+
+  it.effect("also those somebody else spawned for it, but not those from before [M1]", () =>
+    Effect.gen(function* () {
+      yield* spawn("there before")
+      const wanted = yield* Deferred.make<void>()
+      const done = yield* Deferred.make<void>()
+      const somebody = Effect.andThen(
+        Deferred.await(wanted),
+        Effect.andThen(spawn("for the test"), Deferred.succeed(done, undefined))
+      )
+      yield* Effect.forkChild(somebody)
+      const error = yield* leaksOf(Effect.andThen(Deferred.succeed(wanted, undefined), Deferred.await(done)))
+      assert.deepInclude(error, { tasks: ['"for the test" (BackgroundLoop #2)'] })
+    }).pipe(Effect.provide(TaskRegistry.layerRoot()))
   )
 
   it.effect("a registry that was joined leaves nothing [M1]", () =>

@@ -58,6 +58,15 @@ describe("one seed, one interleaving", () => {
     })
   )
 
+  it.live("puts a fiber that it preempts behind all others when it picks by rank [M3]", () =>
+    Effect.gen(function* () {
+      for (let seed = 0; seed < 20; seed++) {
+        const { order } = yield* seeded({ seed, pick: "ranked", preempt: 1 })
+        assert.notMatch(order, /(.)\1/)
+      }
+    })
+  )
+
   it.live("draws both ways of picking and every rate of preemption from the seed [M3]", () =>
     Effect.gen(function* () {
       const schedulers = yield* Effect.forEach(

@@ -147,6 +147,13 @@ describe("until idle", () => {
     })
   )
 
+  it.effect("wakes a sleeper on the limit itself [M1]", () =>
+    Effect.gen(function* () {
+      yield* Effect.forkChild(Effect.sleep("1 minute"))
+      assert.strictEqual(Duration.toMillis(yield* TestTime.advanceUntilIdle({ limit: "1 minute" })), 60_000)
+    })
+  )
+
   it.effect("refuses a negative limit and a broken number of wakes before time moves [M1]", () =>
     Effect.gen(function* () {
       yield* Effect.forkChild(Effect.sleep(10))

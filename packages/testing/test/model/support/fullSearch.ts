@@ -111,7 +111,6 @@ export const fullSearch = (program: Program, limit: number): FullResult | undefi
     history: []
   }
   const seen = new Set<string>()
-  const edges = new Map<string, Array<string>>()
   const ends = new Set<string>()
   const stack: Array<State> = [start]
   const visit = (s: State): boolean => {
@@ -134,14 +133,13 @@ export const fullSearch = (program: Program, limit: number): FullResult | undefi
       next.threads.forEach((t, i) => settle(codes[i] as ReadonlyArray<Instruction>, t))
       return JSON.stringify(next) !== own
     })
-    if (moving.length === 0) ends.add(describe(program, codes, s))
+    if (moving.length === 0) ends.add(describe(codes, s))
     for (const next of moving) visit(next)
   }
-  edges.clear()
   return { outcomes: ends, states: seen.size }
 }
 
-const describe = (program: Program, codes: ReadonlyArray<ReadonlyArray<Instruction>>, s: State): string => {
+const describe = (codes: ReadonlyArray<ReadonlyArray<Instruction>>, s: State): string => {
   const ended = s.threads.map((t, i) => {
     if (t.dead) return "died"
     return t.at >= (codes[i] as ReadonlyArray<Instruction>).length ? "ended" : "stuck"

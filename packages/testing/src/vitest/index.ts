@@ -1,0 +1,4 @@
+/**
+ * `@selvedge/testing/vitest`: the `it` of `@effect/vitest`, with models.
+ */
+export * from "./ModelTest.ts"

@@ -1,0 +1,31 @@
+/**
+ * Explores the models of one file and prints a JSON line for each; started by
+ * `scripts/model.ts` with the file, the text to filter by, and a schedule to
+ * replay (both may be empty).
+ */
+import { pathToFileURL } from "node:url"
+import { explore, type Model, printReport, type Threads } from "@selvedge/testing/model"
+
+type AnyModel = Model<unknown, Threads<unknown>>
+
+const isModel = (value: unknown): value is AnyModel =>
+  typeof value === "object" && value !== null && "setup" in value && "threads" in value
+
+const [file = "", only = "", replay = ""] = process.argv.slice(2)
+const exported = (await import(pathToFileURL(file).href)) as Record<string, unknown>
+const models = Object.entries(exported).flatMap(([name, value]): ReadonlyArray<readonly [string, AnyModel]> => {
+  if (isModel(value)) return [[value.name ?? name, value]]
+  if (!Array.isArray(value)) return []
+  return value.filter(isModel).map((model, i) => [model.name ?? `${name}[${i}]`, model] as const)
+})
+if (models.length === 0) {
+  console.error(`${file} exports no model`)
+  process.exitCode = 1
+}
+for (const [name, model] of models) {
+  if (!name.includes(only)) continue
+  const report = explore(model, replay === "" ? {} : { replay })
+  const { executions, longest, seconds, strategy, threads } = report
+  const line = { model: name, threads, operations: longest, result: report._tag, strategy, executions, seconds }
+  console.log(JSON.stringify(report._tag === "Failed" ? { ...line, story: printReport(name, report) } : line))
+}
