@@ -182,3 +182,7 @@ export const said = (memory: Memory, text: number): void => {
 export const pause = (millis: number): void => {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, millis)
 }
+
+export const pauseUntil = (time: bigint): void => {
+  for (let left = time - now(); left > 0n; left = time - now()) pause(Number(left) / 1e6)
+}

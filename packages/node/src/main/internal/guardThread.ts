@@ -95,10 +95,9 @@ const endProcess = (memory: GuardMemory.Memory, base: bigint, abilities: Abiliti
   GuardMemory.ask(memory, GuardMemory.REPORT)
   const spoken = GuardMemory.waitSaid(memory, GuardMemory.REPORT, base + VOICE)
   endThroughInspector(GuardMemory.read(memory).exitCode, abilities, spoken)
-  const left = Number(base + LAST_LINE - GuardMemory.now()) / 1e6
-  if (left > 0) GuardMemory.pause(left)
+  GuardMemory.pauseUntil(base + LAST_LINE)
   GuardMemory.ask(memory, GuardMemory.LAST_LINE)
-  GuardMemory.waitSaid(memory, GuardMemory.LAST_LINE, base + KILL)
+  GuardMemory.pauseUntil(base + KILL)
   process.kill(process.pid, "SIGKILL")
 }
 

@@ -18,6 +18,9 @@ export const startThread = (entry: "guardThread" | "guardVoice", data: ThreadDat
     name: entry === "guardThread" ? "selvedge-guard" : "selvedge-voice",
     workerData: data,
     env: {},
+    // Else the main thread's stdout and stderr are opened as streams here, which changes how writing to them behaves.
+    stdout: true,
+    stderr: true,
     execArgv: ["--no-warnings"],
     resourceLimits: { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 2 }
   })

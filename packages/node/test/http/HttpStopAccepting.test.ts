@@ -1,0 +1,161 @@
+/** Real sockets against a real server, inside the life of a service. */
+import { assert, it } from "@effect/vitest"
+import * as Main from "@selvedge/core/service/Main"
+import * as Signals from "@selvedge/core/service/Signals"
+import * as TaskRegistry from "@selvedge/core/tasks/TaskRegistry"
+import * as HttpStopAccepting from "@selvedge/node/http/HttpStopAccepting"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import { once } from "node:events"
+import { createServer, type RequestListener, type Server } from "node:http"
+import { type AddressInfo, connect, type Socket } from "node:net"
+
+/** A client that sees bytes. */
+class Client {
+  readonly socket: Socket
+  received = ""
+  constructor(port: number) {
+    this.socket = connect(port, "127.0.0.1")
+    this.socket.setEncoding("latin1").on("data", (text: string) => (this.received += text))
+    this.socket.on("error", () => {})
+  }
+  readonly send = (text: string) => Effect.sync(() => void this.socket.write(text))
+  readonly until = (text: string) =>
+    Effect.promise(async () => {
+      while (!this.received.includes(text)) await once(this.socket, "data")
+    })
+  readonly closed = Effect.promise(async () => {
+    if (!this.socket.closed) await once(this.socket, "close")
+  })
+}
+
+const client = (port: number): Effect.Effect<Client, never, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.promise(async () => {
+      const one = new Client(port)
+      await once(one.socket, "connect")
+      return one
+    }),
+    (one) => Effect.sync(() => one.socket.destroy())
+  )
+
+/** A service around one server; a task holds the draining open until `letGo`. */
+const start = (listener: RequestListener, options?: { readonly budget: string }) =>
+  Effect.gen(function* () {
+    const letGo = yield* Deferred.make<void>()
+    const ready = yield* Deferred.make<number>()
+    const server = createServer(listener)
+    const App = Layer.mergeAll(
+      Layer.effectDiscard(
+        Effect.acquireRelease(
+          Effect.promise(() => once(server.listen(0, "127.0.0.1"), "listening")),
+          () => Effect.sync(() => server.closeAllConnections())
+        )
+      ),
+      HttpStopAccepting.layer(server),
+      Layer.effectDiscard(TaskRegistry.spawn(Deferred.await(letGo), { name: "holder", kind: "BackgroundLoop" }))
+    )
+    const signals = yield* Signals.makeManual
+    const main = yield* Main.run(App, {
+      budget: options?.budget as "10 seconds" | undefined,
+      reserves: { lastWords: 0, onStop: 0, close: "200 millis", postStop: 0, flush: "500 millis" },
+      onStart: Deferred.succeed(ready, 0)
+    }).pipe(Effect.provideService(Signals.Signals, signals), Effect.forkChild)
+    yield* Deferred.await(ready)
+    return { main, letGo, server, port: (server.address() as AddressInfo).port, stop: stopper(signals, server) }
+  })
+
+/** Asks to stop, and waits until the listener is closed. */
+const stopper = (signals: Signals.Manual, server: Server) =>
+  Effect.promise(async () => {
+    signals.signalUnsafe("SIGTERM")
+    while (server.listening) await new Promise((resolve) => setImmediate(resolve))
+  })
+
+it.live("a stopping server closes, finishes what it began and refuses what is new on kept-alive connections [S8]", () =>
+  Effect.gen(function* () {
+    const held: Array<() => void> = []
+    const service = yield* start((request, response) => {
+      if (request.url === "/slow") held.push(() => response.end("slow answer"))
+      else response.end("quick answer")
+    })
+    const [idle, inFlight, later] = [
+      yield* client(service.port),
+      yield* client(service.port),
+      yield* client(service.port)
+    ]
+    for (const one of [idle, later]) {
+      yield* one.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+      yield* one.until("quick answer")
+      assert.include(one.received.toLowerCase(), "connection: keep-alive")
+    }
+    yield* inFlight.send("GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+    while (held.length === 0) yield* Effect.sleep(1)
+    // Half a request, so that the connection is not idle when the stop comes.
+    later.received = ""
+    yield* later.send("GET / HTTP/1.1\r\n")
+    yield* client(service.port).pipe(Effect.flatMap((one) => one.send("GET")))
+    yield* Effect.sleep(20)
+
+    yield* service.stop
+    yield* idle.closed
+    const refused = yield* Effect.promise(() => fetch(`http://127.0.0.1:${service.port}/`).catch(() => "refused"))
+    assert.strictEqual(refused, "refused")
+    yield* later.send("Host: x\r\n\r\n")
+    yield* later.until("stopping")
+    assert.match(later.received, /^HTTP\/1.1 503 [^]*connection: close/i)
+    yield* later.closed
+    held[0]!()
+    yield* inFlight.until("slow answer")
+    assert.match(inFlight.received, /^HTTP\/1.1 200 [^]*connection: close/i)
+    yield* inFlight.closed
+    yield* Deferred.succeed(service.letGo, undefined)
+    assert.strictEqual((yield* Fiber.join(service.main)).exitCode, 0)
+  }).pipe(Effect.scoped)
+)
+
+it.live(
+  "a response on its way is waited for before the layer closes, also when its headers promised to stay [S8]",
+  () =>
+    Effect.gen(function* () {
+      let finish = (): void => {}
+      const service = yield* start((_, response) => {
+        response.writeHead(200, { "content-length": 10, connection: "keep-alive" })
+        response.write("first")
+        finish = () => void response.end("/last")
+      })
+      const one = yield* client(service.port)
+      yield* one.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+      yield* one.until("first")
+      yield* service.stop
+      yield* Deferred.succeed(service.letGo, undefined)
+      yield* Effect.sleep(50)
+      assert.isUndefined(service.main.pollUnsafe())
+      finish()
+      yield* one.closed
+      assert.include(one.received, "first/last")
+      const outcome = yield* Fiber.join(service.main)
+      assert.deepStrictEqual([outcome.exitCode, outcome.report?.acceptedUntil], [0, "stopAccepting"])
+    }).pipe(Effect.scoped)
+)
+
+it.live("a client that never reads is cut before the flush is late [S8]", () =>
+  Effect.gen(function* () {
+    const service = yield* start((_, response) => void response.end(Buffer.alloc(32 * 1024 * 1024)), {
+      budget: "1 second"
+    })
+    const one = yield* client(service.port)
+    one.socket.pause()
+    yield* one.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    yield* Effect.sleep(50)
+    yield* service.stop
+    yield* Deferred.succeed(service.letGo, undefined)
+    const outcome = yield* Fiber.join(service.main)
+    assert.deepStrictEqual([outcome.exitCode, outcome.report?.leftBehind], [0, []])
+    one.socket.resume()
+    yield* one.closed
+  }).pipe(Effect.scoped)
+)
