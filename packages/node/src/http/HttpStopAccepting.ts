@@ -18,7 +18,8 @@
  *
  * 1. A request the server began to answer before _stop accepting_ is never refused here.
  * 2. The hook of _stop accepting_ waits for nothing: tasks drain at once.
- * 3. The hook of _flush_ ends before its deadline, with whatever clients still read slowly cut and counted in the log.
+ * 3. No byte of an answer is lost to a client that reads, however much of it is still unsent when the stop comes.
+ * 4. The hook of _flush_ ends before its deadline, with whatever clients still read slowly cut and counted in the log.
  *
  * Source: graceful close as load balancers expect it (RFC 9112, section 9.6).
  *
@@ -33,6 +34,7 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as DiagnosticsChannel from "node:diagnostics_channel"
 import type * as Http from "node:http"
+import * as Net from "node:net"
 
 /** What the last, slow clients are cut before the end of _flush_, so that the hook itself is never late. */
 const MARGIN = Duration.millis(100)
@@ -70,20 +72,29 @@ class Door {
   close(): void {
     if (this.isClosed) return
     this.isClosed = true
-    // The listener's own errors go to its owner; "not running" means somebody closed it before us.
-    this.server.close()
+    // Not `server.close`: that one also closes connections it takes for idle, see `closeIdle`.
+    Net.Server.prototype.close.call(this.server)
     for (const event of ["request", "checkContinue", "checkExpectation", "upgrade"]) {
       this.server.removeAllListeners(event)
     }
     this.server.on("request", refuse)
     for (const response of this.answering) if (!response.headersSent) response.setHeader("connection", "close")
+    this.closeIdle()
+  }
+
+  /**
+   * To Node (26) a connection is idle as soon as its response was ended, and it is destroyed with bytes still unsent. So
+   * while any response is in that state nobody is closed; the last of them comes here again.
+   */
+  private closeIdle(): void {
+    for (const response of this.answering) if (response.writableEnded) return
     this.server.closeIdleConnections()
   }
 
   private answered(response: Http.ServerResponse): void {
     this.answering.delete(response)
     // Its headers may have promised a kept-alive connection; it is idle now.
-    if (this.isClosed) this.server.closeIdleConnections()
+    if (this.isClosed) this.closeIdle()
     if (this.answering.size > 0) return
     const waiting = Array.from(this.waiting)
     this.waiting.clear()
