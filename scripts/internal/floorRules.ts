@@ -100,7 +100,7 @@ const isPlainOnly = (place: Place): "core" | "model" | undefined => {
   return undefined
 }
 
-const barrels = new Set(["effect", "@effect/platform-node", "@effect/vitest"])
+const barrels = new Set(["effect", "@effect/platform-node"])
 
 /** Rules 1 to 7 for one import of a file in some package's `src`. */
 const problemOfSrcImport = (from: Place, specifier: string, file: string): readonly [string, string] | undefined => {
