@@ -174,7 +174,11 @@ const checkFile = (file: string, source: Source): ReadonlyArray<Violation> => {
         : problemOfSrcImport(place, specifier, file)
     if (problem !== undefined) violations.push({ file, line, rule: problem[0], message: problem[1] })
     // A template with a hole in it is a file chosen at run time, not an import.
-    if (/^\.\.?\/[^$]*$/.test(specifier) && place.inSrc !== undefined && !/\.(?:ts|js|json|html)$|\/$/.test(specifier)) {
+    if (
+      /^\.\.?\/[^$]*$/.test(specifier) &&
+      place.inSrc !== undefined &&
+      !/\.(?:ts|js|json|html)$|\/$/.test(specifier)
+    ) {
       const message = `a relative import ends in .ts, found "${specifier}"`
       violations.push({ file, line, rule: "form", message })
     }
