@@ -19,6 +19,7 @@
  */
 import * as Cause from "effect/Cause"
 import * as Data from "effect/Data"
+import { label, quote } from "../internal/quote.ts"
 
 /**
  * @category models
@@ -58,7 +59,8 @@ export const describe: (reason: ShutdownReason) => string = $match({
   Requested: (reason) => `Requested by ${reason.by}`,
   Reload: () => "Reload",
   RunCompleted: () => "RunCompleted",
-  TaskFailed: (reason) => `TaskFailed: ${reason.kind} "${reason.name}" (#${reason.id}): ${firstLine(reason.cause)}`,
+  TaskFailed: (reason) =>
+    `TaskFailed: ${label(reason.kind)} ${quote(reason.name)} (#${reason.id}): ${firstLine(reason.cause)}`,
   Fatal: (reason) => `Fatal (${reason.origin}): ${firstLine(reason.cause)}`,
   ParentGone: () => "ParentGone",
   ScopeClosed: () => "ScopeClosed"

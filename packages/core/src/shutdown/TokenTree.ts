@@ -29,6 +29,9 @@
  * 4. No node is to the left of a parent it is held by, once that parent has rank 2 or 3.
  * 5. Nothing that happens to a node changes a parent.
  * 6. A forced node is in no parent's set: a token that has ended costs its parents nothing.
+ * 7. A recorded request is known to the whole subtree, held nodes included, before anyone wakes; what moves a node later
+ *    keeps that reason.
+ * 8. Walks are loops: a chain of tokens may be deeper than the stack.
  *
  * Source: the split between "ask" and "wait" follows tokio-util's `CancellationToken` and `TaskTracker`; the two levels
  * follow the first and second signal of async-container's controller.
@@ -87,8 +90,8 @@ export interface Token {
   /** Why shutdown was requested. Set before the phase moves; on the root of a service long before. */
   readonly requestedUnsafe: () => ShutdownReason.ShutdownReason | undefined
   /**
-   * Asks to stop; `true` only for the first call. The root of a service records the reason and starts its plan, every
-   * other token is `Draining` at once.
+   * Asks to stop; `true` only for the call that changed something. The root of a service records the reason and starts
+   * its plan, every other token is `Draining` at once.
    */
   readonly requestUnsafe: (reason: ShutdownReason.ShutdownReason) => boolean
   /** Moves to `Forced`; `true` only for the call that did it. */
@@ -152,45 +155,77 @@ export class TokenNode implements Token {
       parent.held.add(this)
       this.inherit(parent, parent.rank === 1 ? 0 : parent.rank)
     }
+    this.wakeRequested()
     this.wake()
   }
 
   private inherit(parent: TokenNode, rank: Rank): void {
     this.requested ??= parent.requested
-    if (rank !== 0 && rank > this.rank && parent.phase._tag !== "Running") this.move(rank, parent.phase.reason)
+    if (rank !== 0 && rank > this.rank && this.requested !== undefined) this.move(rank, this.requested)
   }
 
   // ---------------------------------------------------------------------------
   // Moving
   // ---------------------------------------------------------------------------
 
-  /** The only place where a rank changes; legal moves go up. */
-  private move(rank: Exclude<Rank, 0>, reason: ShutdownReason.ShutdownReason): void {
-    const first = this.phase._tag === "Running" ? (this.requested ?? reason) : this.phase.reason
+  /** The only place where a rank changes; legal moves go up. Tells whether the phase changed with it. */
+  private move(rank: Exclude<Rank, 0>, reason: ShutdownReason.ShutdownReason): boolean {
+    const before = this.phase._tag
     this.rank = rank
-    this.requested ??= first
-    if (rank === 3) this.phase = { _tag: "Forced", reason: first }
-    else if (this.phase._tag === "Running") this.phase = { _tag: "Draining", reason: first }
+    if (rank === 3) this.phase = { _tag: "Forced", reason }
+    else if (before === "Running") this.phase = { _tag: "Draining", reason }
+    return this.phase._tag !== before
   }
 
-  private mark(rank: Exclude<Rank, 0>, reason: ShutdownReason.ShutdownReason, moved: Array<TokenNode>): void {
+  /** Records a reason where there is none yet (invariant 7); gives the nodes it reached. */
+  private note(reason: ShutdownReason.ShutdownReason): ReadonlyArray<TokenNode> {
+    if (this.requested !== undefined) return []
+    this.requested = reason
+    const noted: Array<TokenNode> = [this]
+    const visit = (node: TokenNode): void => {
+      if (node.requested !== undefined) return
+      node.requested = reason
+      noted.push(node)
+    }
+    for (let i = 0; i < noted.length; i++) {
+      noted[i]!.followers.forEach(visit)
+      noted[i]!.held.forEach(visit)
+    }
+    return noted
+  }
+
+  /** Moves a subtree, parents first; gives the nodes whose phase changed. The nodes know their reasons already. */
+  private mark(rank: Exclude<Rank, 0>): ReadonlyArray<TokenNode> {
     // By invariants 3 and 4 the subtree of an unmoved node needs no visit either.
-    if (this.rank >= rank) return
-    this.move(rank, reason)
-    moved.push(this)
-    for (const node of this.followers) node.mark(rank, reason, moved)
-    if (rank !== 1) for (const node of this.held) node.mark(rank, reason, moved)
+    if (this.rank >= rank) return []
+    const changed: Array<TokenNode> = []
+    const marked: Array<TokenNode> = []
+    const visit = (node: TokenNode): void => {
+      if (node.rank >= rank) return
+      if (node.move(rank, node.requested!)) changed.push(node)
+      marked.push(node)
+    }
+    visit(this)
+    for (let i = 0; i < marked.length; i++) {
+      marked[i]!.followers.forEach(visit)
+      if (rank !== 1) marked[i]!.held.forEach(visit)
+    }
+    return changed
   }
 
-  /** Moves a subtree. First pass marks, second pass wakes: invariant 3. */
+  /** Moves a subtree. The first two passes mark, the last wakes: invariant 3. */
   private advance(rank: Exclude<Rank, 0>, reason: ShutdownReason.ShutdownReason): void {
-    const moved: Array<TokenNode> = []
-    this.mark(rank, reason, moved)
-    for (const node of moved) node.wake()
+    const noted = this.note(reason)
+    const changed = this.mark(rank)
+    for (const node of noted) node.wakeRequested()
+    for (const node of changed) node.wake()
+  }
+
+  private wakeRequested(): void {
+    if (this.requested !== undefined) Deferred.doneUnsafe(this.onRequested, Exit.succeed(this.requested))
   }
 
   private wake(): void {
-    if (this.requested !== undefined) Deferred.doneUnsafe(this.onRequested, Exit.succeed(this.requested))
     if (this.phase._tag === "Running") return
     const reason = Exit.succeed(this.phase.reason)
     Deferred.doneUnsafe(this.onDraining, reason)
@@ -201,7 +236,8 @@ export class TokenNode implements Token {
         parent.held.delete(this)
       }
     }
-    for (const listener of Array.from(this.listeners)) listener(this.phase)
+    // A listener may stop another one meanwhile.
+    for (const listener of Array.from(this.listeners)) if (this.listeners.has(listener)) listener(this.phase)
     if (this.phase._tag === "Forced") this.listeners.clear()
   }
 
@@ -210,22 +246,13 @@ export class TokenNode implements Token {
   // ---------------------------------------------------------------------------
 
   readonly phaseUnsafe = (): Phase => this.phase
-  readonly requestedUnsafe = (): ShutdownReason.ShutdownReason | undefined => {
-    if (this.requested !== undefined) return this.requested
-    for (const parent of this.parents) {
-      const above = parent.requestedUnsafe()
-      if (above !== undefined) return above
-    }
-    return undefined
-  }
+  readonly requestedUnsafe = (): ShutdownReason.ShutdownReason | undefined => this.requested
 
   readonly requestUnsafe = (reason: ShutdownReason.ShutdownReason): boolean => {
-    const first = this.requested === undefined
     if (this.planned) {
-      if (!first) return false
-      this.requested = reason
-      this.wake()
-      return true
+      const noted = this.note(reason)
+      for (const node of noted) node.wakeRequested()
+      return noted.length > 0
     }
     const moves = this.rank === 0
     // Rank 1 goes to 2 without a change of phase: a subsystem asked to stop by itself takes its held tasks with it.
@@ -240,12 +267,7 @@ export class TokenNode implements Token {
   }
 
   get awaitRequested(): Effect.Effect<ShutdownReason.ShutdownReason> {
-    return Effect.suspend(() =>
-      this.parents.reduce(
-        (first, parent) => Effect.raceFirst(first, parent.awaitRequested),
-        Deferred.await(this.onRequested)
-      )
-    )
+    return Deferred.await(this.onRequested)
   }
   get awaitDraining(): Effect.Effect<ShutdownReason.ShutdownReason> {
     return Deferred.await(this.onDraining)
@@ -306,16 +328,27 @@ export class TokenNode implements Token {
   /** The earliest deadline here or above. */
   readonly deadlineUnsafe = (): bigint | undefined => {
     let deadline = this.deadlineNanos
-    for (const parent of this.parents) {
-      const above = parent.deadlineUnsafe()
-      if (above !== undefined && (deadline === undefined || above < deadline)) deadline = above
+    for (const above of this.lineage()) {
+      if (above.deadlineNanos !== undefined && (deadline === undefined || above.deadlineNanos < deadline)) {
+        deadline = above.deadlineNanos
+      }
     }
     return deadline
   }
 
   /** Whether `other` is this node or one of its ancestors. */
   readonly isBelowUnsafe = (other: TokenNode): boolean =>
-    this === other || this.parents.some((parent) => parent.isBelowUnsafe(other))
+    this === other || this.parents.includes(other) || this.lineage().has(other)
+
+  /** How many tokens hang directly below this one: for tests and dumps. */
+  readonly sizeUnsafe = (): number => this.followers.size + this.held.size
+
+  /** This node and all its ancestors; a set that is walked also shows what was added meanwhile. */
+  private lineage(): ReadonlySet<TokenNode> {
+    const found = new Set<TokenNode>([this])
+    for (const node of found) for (const parent of node.parents) found.add(parent)
+    return found
+  }
 }
 
 /**

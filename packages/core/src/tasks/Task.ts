@@ -22,6 +22,7 @@
 import type * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import type * as Option from "effect/Option"
+import { label, quote } from "../internal/quote.ts"
 import type * as TaskKind from "./TaskKind.ts"
 
 /**
@@ -90,8 +91,12 @@ export interface TaskInfo {
   readonly restarts: number
 }
 
+/** Tasks nested deeper than this are drawn no further to the right: lines of a deep chain would grow without end. */
+const DEEPEST_INDENT = 40
+
 /**
- * A snapshot as a tree, one task a line, children under their parents in the order of their spawns.
+ * A snapshot as a tree, one task a line, children under their parents in the order of their spawns. From level 40 on lines
+ * are not indented further.
  *
  * @category operations
  * @since 0.1.0
@@ -107,13 +112,18 @@ export const renderTree = (tasks: ReadonlyArray<TaskInfo>): string => {
   }
   const lines: Array<string> = []
   // A stack of rows still to print, not recursion: a chain of tasks may be deep.
-  const rows = (parent: number | undefined, indent: string) =>
-    (children.get(parent) ?? []).map((task, i, all) => ({ task, indent, last: i === all.length - 1 })).toReversed()
-  const stack = rows(undefined, "")
+  const stack: Array<{ readonly task: TaskInfo; readonly indent: string; readonly last: boolean }> = []
+  const push = (parent: number | undefined, indent: string): void => {
+    const siblings = children.get(parent) ?? []
+    for (let i = siblings.length - 1; i >= 0; i--) {
+      stack.push({ task: siblings[i]!, indent, last: i === siblings.length - 1 })
+    }
+  }
+  push(undefined, "")
   while (stack.length > 0) {
     const { indent, last, task } = stack.pop()!
     lines.push(`${indent}${last ? "└─" : "├─"} ${describe(task)}`)
-    stack.push(...rows(task.id, `${indent}${last ? "   " : "│  "}`))
+    push(task.id, indent.length >= DEEPEST_INDENT * 3 ? indent : `${indent}${last ? "   " : "│  "}`)
   }
   return lines.join("\n")
 }
@@ -131,11 +141,8 @@ export const describe = (task: TaskInfo): string => {
     task.restarts > 0 ? `${task.restarts} restart(s)` : undefined
   ].filter((extra) => extra !== undefined)
   const suffix = extras.length > 0 ? `, ${extras.join(", ")}` : ""
-  return `${quote(task.name)} (${task.kind} #${task.id}, ${formatAge(task.ageMillis)}${suffix})`
+  return `${quote(task.name)} (${label(task.kind)} #${task.id}, ${formatAge(task.ageMillis)}${suffix})`
 }
-
-/** Names come from users; a line break in one must not forge a second line. */
-const quote = (name: string): string => JSON.stringify(name)
 
 /**
  * An age for people: `12ms`, `3.4s`, `5m10s`, `2h3m`.
@@ -144,9 +151,11 @@ const quote = (name: string): string => JSON.stringify(name)
  * @since 0.1.0
  */
 export const formatAge = (millis: number): string => {
-  if (millis < 1000) return `${Math.round(millis)}ms`
-  const seconds = millis / 1000
-  if (seconds < 60) return `${seconds.toFixed(1)}s`
+  // Cut off, never rounded up: 59.99 s are not yet a minute.
+  if (millis < 1000) return `${Math.floor(millis)}ms`
+  const tenths = Math.floor(millis / 100)
+  if (tenths < 600) return `${(tenths / 10).toFixed(1)}s`
+  const seconds = Math.floor(millis / 1000)
   const minutes = Math.floor(seconds / 60)
-  return minutes < 60 ? `${minutes}m${Math.floor(seconds % 60)}s` : `${Math.floor(minutes / 60)}h${minutes % 60}m`
+  return minutes < 60 ? `${minutes}m${seconds % 60}s` : `${Math.floor(minutes / 60)}h${minutes % 60}m`
 }

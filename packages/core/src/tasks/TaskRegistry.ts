@@ -207,11 +207,7 @@ export const make = Effect.fnUntraced(function* (
 })
 
 const closing = (registry: Registry.Registry): Effect.Effect<void> =>
-  Effect.suspend(() => {
-    const run = registry.join(0n)
-    registry.token.forceUnsafe(ShutdownReason.ScopeClosed())
-    return Effect.ignore(run.await)
-  })
+  Effect.suspend(() => Effect.ignore(registry.end().await))
 
 /**
  * Provides a registry below the surrounding token.
@@ -270,8 +266,11 @@ const shapeOf = (registry: Registry.Registry): Shape => ({
   joinAll: (deadline) =>
     Effect.flatMap(checkDeadline(deadline), (checked) =>
       Effect.withFiber((fiber) => {
-        const self = registry.currentTask(fiber)
-        const run = registry.join(Duration.toNanosUnsafe(checked))
+        const self = registry.callerOf(fiber)
+        const run = registry.join(
+          Duration.toNanosUnsafe(checked),
+          ShutdownReason.Requested({ by: "TaskRegistry.joinAll" })
+        )
         return self === undefined ? run.await : run.awaitWithin(self)
       })
     )

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
+import { label, quote } from "../internal/quote.ts"
 import { Straggler } from "../shutdown/Straggler.ts"
 
 /**
@@ -24,8 +25,8 @@ export class RegistryClosed extends Schema.TaggedError<RegistryClosed>()("Regist
 }) {
   override get message(): string {
     return this.state === "forced"
-      ? `task "${this.name}" (${this.kind}) was not started: the registry is forced to stop and takes no task any more`
-      : `task "${this.name}" (${this.kind}) was not started: the registry is closed and takes only children of live tasks`
+      ? `task ${quote(this.name)} (${label(this.kind)}) was not started: the registry is forced to stop and takes no task any more`
+      : `task ${quote(this.name)} (${label(this.kind)}) was not started: the registry is closed and takes only children of live tasks`
   }
 }
 
@@ -41,7 +42,7 @@ export class TaskLimitReached extends Schema.TaggedError<TaskLimitReached>()("Ta
   limit: Schema.Int
 }) {
   override get message(): string {
-    return `task "${this.name}" was not started: ${this.limit} task(s) of kind ${this.kind} are live, which is the limit`
+    return `task ${quote(this.name)} was not started: ${this.limit} task(s) of kind ${label(this.kind)} are live, which is the limit`
   }
 }
 
@@ -104,7 +105,9 @@ export class ShutdownDeadlineExceeded extends Schema.TaggedError<ShutdownDeadlin
   }
 ) {
   override get message(): string {
-    const names = this.pending.slice(0, 10).map((one) => `"${one.name}" (${one.kind} #${one.id}, ${one.state})`)
+    const names = this.pending
+      .slice(0, 10)
+      .map((one) => `${quote(one.name)} (${label(one.kind)} #${one.id}, ${one.state})`)
     const more = this.pending.length > 10 ? ` … and ${this.pending.length - 10} more` : ""
     const when = this.cause === "forced" ? "when the stop was forced" : `after ${this.deadlineMillis} ms`
     return `${this.pending.length} task(s) still running ${when}: ${names.join(", ")}${more}`

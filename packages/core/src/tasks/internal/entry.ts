@@ -7,6 +7,7 @@
  * 1. `children` holds exactly the live tasks whose `parent` is this one.
  * 2. A descendant has a greater id than its ancestors, so descending ids visit leaves first.
  * 3. `exit` is set when the fiber has ended; `state` is `done` only after all children are.
+ * 4. A done entry holds on to nothing but its own facts and its parents': a handle that is kept keeps no context alive.
  *
  * @internal
  */
@@ -31,6 +32,8 @@ export class Entry implements Task<any, any> {
   readonly monotonicMillis: number
   readonly wallMillis: number
   readonly owner: EntryOwner
+  /** The live task of another registry it was spawned in: work in there still belongs to that one, too. */
+  outer: Entry | undefined
   parent: Entry | undefined
   children: Set<Entry> | undefined = undefined
   fiber: Fiber.Fiber<any, any> | undefined = undefined
@@ -42,7 +45,9 @@ export class Entry implements Task<any, any> {
   /** Ends the wait for the last words of this task's children. */
   patience: Fiber.Fiber<unknown, unknown> | undefined = undefined
   restarts = 0
-  private waiters: Array<() => void> | undefined = undefined
+  /** Spawns in this task that wait for a place. */
+  waits = 0
+  private waiters: Set<() => void> | undefined = undefined
 
   constructor(
     owner: EntryOwner,
@@ -52,6 +57,7 @@ export class Entry implements Task<any, any> {
       readonly kindState: KindState
       readonly critical: boolean
       readonly parent: Entry | undefined
+      readonly outer: Entry | undefined
       readonly monotonicMillis: number
       readonly wallMillis: number
     }
@@ -62,6 +68,7 @@ export class Entry implements Task<any, any> {
     this.kindState = options.kindState
     this.critical = options.critical
     this.parent = options.parent
+    this.outer = options.outer
     this.monotonicMillis = options.monotonicMillis
     this.wallMillis = options.wallMillis
   }
@@ -79,10 +86,8 @@ export class Entry implements Task<any, any> {
     return Effect.callback((resume) => {
       if (this.state === "done") return resume(Effect.succeed(this.exit!))
       const waiter = (): void => resume(Effect.succeed(this.exit!))
-      ;(this.waiters ??= []).push(waiter)
-      return Effect.sync(() => {
-        this.waiters = this.waiters?.filter((other) => other !== waiter)
-      })
+      ;(this.waiters ??= new Set()).add(waiter)
+      return Effect.sync(() => void this.waiters?.delete(waiter))
     })
   }
   get abort(): Effect.Effect<void> {
@@ -91,11 +96,28 @@ export class Entry implements Task<any, any> {
       return Effect.asVoid(this.await)
     })
   }
-  readonly abortUnsafe = (): void => this.owner.abortUnsafe(this)
+  /** Made when asked for, and bound, so that it can be handed to anything that calls back. */
+  get abortUnsafe(): () => void {
+    return () => this.owner.abortUnsafe(this)
+  }
 
   /** Whether its own fiber runs: such a task may spawn children. */
   get fiberIsLive(): boolean {
     return this.exit === undefined
+  }
+
+  /** Its fiber has ended and so have all its children. */
+  get hasEnded(): boolean {
+    return this.exit !== undefined && (this.children === undefined || this.children.size === 0)
+  }
+
+  /** From here on nothing but facts is left (invariant 4). */
+  finish(): void {
+    this.state = "done"
+    this.children = undefined
+    this.fiber = undefined
+    this.context = undefined
+    this.outer = undefined
   }
 
   /** Asks the fiber to end; a second time has no effect. */
@@ -134,7 +156,7 @@ export class Entry implements Task<any, any> {
       state: this.state,
       spawnedAt: this.spawnedAt,
       ageMillis,
-      stuck: ageMillis > this.kindState.policy.stuckAfterMillis,
+      stuck: ageMillis >= this.kindState.policy.stuckAfterMillis,
       restarts: this.restarts
     }
   }

@@ -16,7 +16,8 @@
  * 2. The deadline only gets earlier.
  * 3. Kinds are released in the order of their policies; an order once passed stays passed, also for kinds met later.
  * 4. `pending` is what was live at the deadline, no more: tasks that ended before are not in it.
- * 5. Stragglers are signalled in one pass in descending ids (leaves first); nobody is awaited in between.
+ * 5. A kind's grace is its own: kinds that drain together go on to the next when each is empty or out of its grace.
+ * 6. Stragglers are signalled in one pass in descending ids (leaves first); nobody is awaited in between.
  *
  * @internal
  */
@@ -29,6 +30,7 @@ import * as ShutdownReason from "../../shutdown/ShutdownReason.ts"
 import * as Task from "../Task.ts"
 import { ShutdownDeadlineExceeded } from "../TaskRegistryError.ts"
 import type { Entry } from "./entry.ts"
+import { harmless } from "./log.ts"
 import type { Registry } from "./registry.ts"
 
 /** How many names a progress line has room for. */
@@ -37,6 +39,8 @@ const NAMED = 10
 export class JoinRun {
   private readonly registry: Registry
   private readonly startedNanos: bigint
+  /** Why the registry drains, if nobody above gave a reason before. */
+  private readonly fallbackReason: ShutdownReason.ShutdownReason
   private deadlineNanos: bigint
   /** Kinds of this order and below are released. */
   private passedOrder = Number.NEGATIVE_INFINITY
@@ -44,8 +48,9 @@ export class JoinRun {
   /** The entries `pending` was made of, to tell a joiner inside what concerns it. */
   private stragglers: ReadonlyArray<Entry> = []
 
-  constructor(registry: Registry, deadlineNanos: bigint) {
+  constructor(registry: Registry, deadlineNanos: bigint, reason: ShutdownReason.ShutdownReason) {
     this.registry = registry
+    this.fallbackReason = reason
     this.startedNanos = registry.nowNanos()
     this.deadlineNanos = deadlineNanos
   }
@@ -55,10 +60,8 @@ export class JoinRun {
     if (this.exit !== undefined || deadlineNanos >= this.deadlineNanos) return
     this.deadlineNanos = deadlineNanos
     this.registry.token.setDeadlineUnsafe(deadlineNanos)
-    this.version++
     this.registry.watchers.changed()
   }
-  private version = 0
 
   /** Whether a kind of this order has had its turn. */
   hasPassed(order: number): boolean {
@@ -120,30 +123,22 @@ export class JoinRun {
   private drain(): Effect.Effect<void> {
     return Effect.gen({ self: this }, function* () {
       const { registry } = this
-      for (let stage = this.nextStage(); stage !== undefined; stage = this.nextStage()) {
+      for (let stage = this.nextStage(); stage !== undefined && !this.isOver(); stage = this.nextStage()) {
         this.passedOrder = stage.order
+        const graceEnds = this.graceOf(stage)
         for (const kind of stage.kinds) kind.token.releaseUnsafe(this.reason())
-        const graceEnds = this.graceEnds(stage)
-        yield* this.wait(
-          () => stage.kinds.every((kind) => kind.live === 0),
-          () => (graceEnds < this.deadlineNanos ? graceEnds : this.deadlineNanos)
-        )
-        if (this.isOver()) return
+        yield* this.wait(() => registry.isForced || stage.kinds.every((kind) => kind.live === 0), graceEnds)
       }
       this.passedOrder = Number.POSITIVE_INFINITY
       yield* this.wait(
-        () => registry.size === 0,
+        () => registry.isForced || registry.size === 0,
         () => this.deadlineNanos
       )
     })
   }
 
   private isOver(): boolean {
-    return this.isForced() || this.registry.nowNanos() >= this.deadlineNanos
-  }
-
-  private isForced(): boolean {
-    return this.registry.token.phaseUnsafe()._tag === "Forced"
+    return this.registry.isForced || this.registry.nowNanos() >= this.deadlineNanos
   }
 
   /** The kinds whose turn is next. */
@@ -154,31 +149,37 @@ export class JoinRun {
     return { order, kinds: waiting.filter((kind) => kind.policy.order === order) }
   }
 
-  /** The longest grace of a stage's kinds; by default an equal share of what is left. */
-  private graceEnds(stage: NonNullable<ReturnType<JoinRun["nextStage"]>>): bigint {
-    const now = this.registry.nowNanos()
-    const left = this.deadlineNanos > now ? this.deadlineNanos - now : 0n
+  /**
+   * When the last grace of a stage's live kinds ends, asked again whenever something changed: a kind that is empty counts
+   * no more, and a deadline that came nearer makes the default shares smaller.
+   */
+  private graceOf(stage: NonNullable<ReturnType<JoinRun["nextStage"]>>): () => bigint {
+    const begun = this.registry.nowNanos()
     const orders = new Set([stage.order])
     for (const kind of this.registry.kinds.values()) {
       if (kind.policy.order > stage.order && kind.live > 0) orders.add(kind.policy.order)
     }
-    const share = left / BigInt(orders.size)
-    const graces = stage.kinds.filter((kind) => kind.live > 0).map((kind) => kind.policy.graceNanos ?? share)
-    return now + graces.reduce((longest, grace) => (grace > longest ? grace : longest), 0n)
+    return () => {
+      const share = (this.deadlineNanos - begun) / BigInt(orders.size)
+      let ends = begun
+      for (const kind of stage.kinds) {
+        const kindEnds = begun + (kind.policy.graceNanos ?? share)
+        if (kind.live > 0 && kindEnds > ends) ends = kindEnds
+      }
+      return ends < this.deadlineNanos ? ends : this.deadlineNanos
+    }
   }
 
-  /** Waits for a condition, a force, or a time that may come nearer meanwhile. */
+  /** Waits for a condition, or until a time that may come nearer meanwhile. */
   private wait(check: () => boolean, untilNanos: () => bigint): Effect.Effect<void> {
     return Effect.gen({ self: this }, function* () {
       const { registry } = this
-      const forcedBefore = this.isForced()
-      const done = (): boolean => check() || this.isForced() !== forcedBefore
-      while (!done()) {
-        const left = untilNanos() - registry.nowNanos()
+      while (!check()) {
+        const until = untilNanos()
+        const left = until - registry.nowNanos()
         if (left <= 0n) return
-        const version = this.version
         yield* Effect.timeoutOption(
-          registry.watchers.until(() => done() || this.version !== version),
+          registry.watchers.until(() => check() || untilNanos() < until),
           Duration.nanos(left)
         )
       }
@@ -188,10 +189,11 @@ export class JoinRun {
   private lastWords(): Effect.Effect<void, ShutdownDeadlineExceeded> {
     return Effect.gen({ self: this }, function* () {
       const { registry } = this
-      const cause = this.isForced() ? ("forced" as const) : ("deadline" as const)
-      const deadlineMillis = Number(this.deadlineNanos - this.startedNanos) / 1e6
       const now = registry.nowNanos()
-      const ends = (cause === "forced" || now < this.deadlineNanos ? now : this.deadlineNanos) + registry.lastWordsNanos
+      // A force that comes when the deadline has passed already is no force: it must not buy more time.
+      const late = now >= this.deadlineNanos
+      const deadlineMillis = Number(this.deadlineNanos - this.startedNanos) / 1e6
+      const ends = (late ? this.deadlineNanos : now) + registry.lastWordsNanos
       const stragglers = Array.from(registry.entries.values())
       const rows = stragglers.map((entry) => entry.info(registry.nowMillis()))
       this.stragglers = stragglers
@@ -202,7 +204,7 @@ export class JoinRun {
         () => ends
       )
       // A parent that only waited for a detached child ends with this.
-      for (const entry of stragglers) if (entry.fiberIsLive) registry.detach(entry)
+      for (const entry of stragglers) registry.detach(entry)
       const pending = rows.map((row, i): Straggler => ({
         id: row.id,
         name: row.name,
@@ -210,7 +212,7 @@ export class JoinRun {
         ageMillis: row.ageMillis,
         state: stragglers[i]!.state === "done" ? "interrupted" : "detached"
       }))
-      return yield* new ShutdownDeadlineExceeded({ deadlineMillis, cause, pending })
+      return yield* new ShutdownDeadlineExceeded({ deadlineMillis, cause: late ? "deadline" : "forced", pending })
     })
   }
 
@@ -238,15 +240,17 @@ export class JoinRun {
     }
     const more = registry.size > NAMED ? ` … and ${registry.size - NAMED} more` : ""
     const left = Number(this.deadlineNanos - registry.nowNanos()) / 1e6
-    return Effect.annotateLogs(
+    const line = Effect.annotateLogs(
       Effect.logInfo(
         `waiting for ${registry.size} task(s), ${Task.formatAge(Math.max(0, left))} left: ${oldest.join(", ")}${more}`
       ),
       { tasks: registry.size, leftMillis: Math.max(0, Math.round(left)) }
     )
+    // A logger that throws must not end the join.
+    return harmless(line)
   }
 
   private reason(): ShutdownReason.ShutdownReason {
-    return this.registry.token.requestedUnsafe() ?? ShutdownReason.Requested({ by: "TaskRegistry.joinAll" })
+    return this.registry.token.requestedUnsafe() ?? this.fallbackReason
   }
 }

@@ -5,24 +5,18 @@
  *
  * 1. `live` is the number of live entries of the kind, and never above the policy's limit.
  * 2. A spawn that may wait stands in `waiting` only while the kind is full; places are given in the order of arrival.
+ * 3. Kinds without tasks are kept up to a number, so that words made up at run time (one per peer, say) cost no more
+ *    memory than the tasks that live.
  *
  * @internal
  */
 import * as Context from "effect/Context"
 import * as Option from "effect/Option"
+import * as ShutdownReason from "../../shutdown/ShutdownReason.ts"
 import { ShutdownToken } from "../../shutdown/ShutdownToken.ts"
 import * as TokenTree from "../../shutdown/TokenTree.ts"
 import * as TaskKind from "../TaskKind.ts"
-import type { RegistryClosed } from "../TaskRegistryError.ts"
-import type { Entry } from "./entry.ts"
-
-/** A spawn that waits for a place. */
-export interface Waiting {
-  readonly caller: Entry | undefined
-  readonly grant: () => void
-  readonly refuse: () => void
-  readonly refusal: () => RegistryClosed | undefined
-}
+import { WaitList } from "./waiting.ts"
 
 export interface KindState {
   readonly kind: string
@@ -30,12 +24,29 @@ export interface KindState {
   /** Held: drains when the plan comes to this kind. Replaced when a registry is reopened. */
   token: TokenTree.TokenNode
   live: number
-  waiting: Array<Waiting>
+  readonly waiting: WaitList
+  /** Somebody is giving places right now: who joins in only makes them longer, not deeper. */
+  granting: boolean
   /** The last caller's context with the token in it: a loop that spawns a thousand tasks adds it once. */
   cachedFor: Context.Context<never> | undefined
   cached: Context.Context<never> | undefined
   /** Tokens of tasks that also follow a token below the registry's, by that token. */
   combined: WeakMap<TokenTree.TokenNode, TokenTree.TokenNode>
+}
+
+/** How many kinds without a task are kept before the first are forgotten. */
+export const KEPT_KINDS = 256
+
+/**
+ * The tokens handed to tasks, and for each what the task would have had outside of any task: nothing, or the token of a
+ * subsystem. A detached task leaves its parent's token behind, but not its subsystem's.
+ */
+const outside = new WeakMap<TokenTree.TokenNode, TokenTree.TokenNode | undefined>()
+
+const kindToken = (registry: TokenTree.TokenNode): TokenTree.TokenNode => {
+  const token = new TokenTree.TokenNode({ heldBy: [registry] })
+  outside.set(token, undefined)
+  return token
 }
 
 export const makeKind = (
@@ -45,9 +56,10 @@ export const makeKind = (
 ): KindState => ({
   kind,
   policy: policy ?? TaskKind.defaultPolicy(kind),
-  token: new TokenTree.TokenNode({ heldBy: [registry] }),
+  token: kindToken(registry),
   live: 0,
-  waiting: [],
+  waiting: new WaitList(),
+  granting: false,
   cachedFor: undefined,
   cached: undefined,
   combined: new WeakMap()
@@ -55,19 +67,46 @@ export const makeKind = (
 
 /** Gives a kind a fresh token below a fresh registry token. */
 export const renew = (kind: KindState, registry: TokenTree.TokenNode): void => {
-  kind.token = new TokenTree.TokenNode({ heldBy: [registry] })
+  kind.token = kindToken(registry)
   kind.cachedFor = undefined
   kind.cached = undefined
   kind.combined = new WeakMap()
 }
 
-export const isFull = (kind: KindState): boolean => kind.live >= kind.policy.limit || kind.waiting.length > 0
+export const isFull = (kind: KindState): boolean => kind.live >= kind.policy.limit || kind.waiting.size > 0
+
+/** A task of the kind has ended; the last one takes the cached context with it. */
+export const leave = (kind: KindState): void => {
+  kind.live--
+  if (kind.live > 0) return
+  kind.cachedFor = undefined
+  kind.cached = undefined
+}
+
+/**
+ * Forgets the oldest kinds without tasks, when there are too many. Their tokens are forced: whoever still holds one has
+ * outlived the task it was for.
+ */
+export const sweep = (kinds: Map<string, KindState>, isConfigured: (kind: string) => boolean): void => {
+  if (kinds.size < KEPT_KINDS) return
+  for (const kind of Array.from(kinds.values())) {
+    if (kind.live > 0 || kind.waiting.size > 0 || isConfigured(kind.kind)) continue
+    kinds.delete(kind.kind)
+    kind.token.forceUnsafe(ShutdownReason.ScopeClosed())
+    if (kinds.size < KEPT_KINDS / 2) return
+  }
+}
 
 /** The caller's context with the token a task of this kind reaches. */
-export const contextFor = (kind: KindState, caller: Context.Context<never>): Context.Context<never> => {
+export const contextFor = (
+  kind: KindState,
+  caller: Context.Context<never>,
+  detached: boolean
+): Context.Context<never> => {
+  if (detached) return Context.add(caller, ShutdownToken, tokenFor(kind, caller, true))
   if (kind.cachedFor !== caller) {
     kind.cachedFor = caller
-    kind.cached = Context.add(caller, ShutdownToken, tokenFor(kind, caller))
+    kind.cached = Context.add(caller, ShutdownToken, tokenFor(kind, caller, false))
   }
   return kind.cached!
 }
@@ -76,15 +115,18 @@ export const contextFor = (kind: KindState, caller: Context.Context<never>): Con
  * The kind's own token; or, when the caller stands below another one (a task of another kind, a subsystem with a child
  * token), one that drains with whichever of the two comes first.
  */
-const tokenFor = (kind: KindState, caller: Context.Context<never>): TokenTree.TokenNode => {
+const tokenFor = (kind: KindState, caller: Context.Context<never>, detached: boolean): TokenTree.TokenNode => {
   const found = Context.getOption(caller, ShutdownToken)
   if (Option.isNone(found)) return kind.token
-  const ambient = TokenTree.nodeOf(found.value)
+  const given = TokenTree.nodeOf(found.value)
+  const ambient = detached && outside.has(given) ? outside.get(given) : given
+  if (ambient === undefined) return kind.token
   if (kind.token.isBelowUnsafe(ambient)) return kind.token
   if (ambient.isBelowUnsafe(kind.token)) return ambient
   const known = kind.combined.get(ambient)
   if (known !== undefined) return known
   const combined = new TokenTree.TokenNode({ follows: [kind.token], heldBy: [ambient] })
   kind.combined.set(ambient, combined)
+  outside.set(combined, outside.has(ambient) ? outside.get(ambient) : ambient)
   return combined
 }

@@ -7,11 +7,13 @@
  * 1. `entries` holds exactly the live tasks, in the order of their spawns; an entry leaves in the turn in which its fiber
  *    and all its children have ended.
  * 2. Admission and fork are one turn: no task starts after a close or a force it was not admitted before.
- * 3. A closed registry admits only spawns inside a live task of its own; a forced one admits nothing.
+ * 3. A closed registry admits only spawns inside a live task of its own; a forced one admits nothing, and is closed. A
+ *    spawn that waits for a place keeps its admission exactly as long as a new one would get it.
  * 4. A task's exit completes after its children. They are awaited after a success; after a failure or an interruption
  *    they are signalled in one pass and awaited under one `lastWords`, and who outlives that moves to the root.
  * 5. State is changed before anybody is woken.
  * 6. An observer never throws: a throwing one would starve the later observers of that fiber.
+ * 7. Nothing recurses along a chain of tasks or a line of waiting spawns: both may be longer than the stack is deep.
  *
  * @internal
  */
@@ -28,9 +30,13 @@ import * as Task from "../Task.ts"
 import type * as TaskKind from "../TaskKind.ts"
 import { RegistryClosed, RegistryJoining, TaskLimitReached } from "../TaskRegistryError.ts"
 import { Entry } from "./entry.ts"
+import { forkNext, forkNow } from "./fork.ts"
 import { JoinRun } from "./join.ts"
 import * as Kinds from "./kinds.ts"
+import * as Log from "./log.ts"
+import { titleOf } from "./log.ts"
 import * as Restart from "./restart.ts"
+import type { Waiting } from "./waiting.ts"
 import { Watchers } from "./watchers.ts"
 
 export interface SpawnOptions {
@@ -69,7 +75,9 @@ export class Registry {
   private readonly context: Context.Context<never>
   private readonly clock: Clock.Clock
   private stopListening: () => void
-  private closed = false
+  private closed: boolean
+  /** The registry's scope has closed: it stays forced, whatever is asked. */
+  private over = false
   private joinRun: JoinRun | undefined = undefined
   private nextId = 0
   private waitingSpawns = 0
@@ -90,6 +98,7 @@ export class Registry {
     this.clock = Context.get(options.context, Clock.Clock)
     this.token = new TokenTree.TokenNode({ follows: [this.surrounding] })
     this.stopListening = this.listen()
+    this.closed = this.isForced
   }
 
   // ---------------------------------------------------------------------------
@@ -103,37 +112,39 @@ export class Registry {
     restart: Restart.Policy | undefined
   ): Effect.Effect<Task.Task<A, E>, RegistryClosed | TaskLimitReached> {
     return Effect.withFiber((fiber) => {
+      // Before the check of admission: forgetting an old kind may wake somebody who closes the registry.
+      const kind = this.kindOf(options.kind)
       const caller = this.callerOf(fiber)
       const refused = this.refusal(caller, options)
       if (refused !== undefined) return Effect.fail(refused)
-      const kind = this.kindOf(options.kind)
-      if (Kinds.isFull(kind))
-        return this.whenFull(kind, caller, options, () => this.start(effect, options, restart, fiber))
-      return Effect.succeed(this.start(effect, options, restart, fiber))
+      if (Kinds.isFull(kind)) {
+        return this.whenFull(kind, caller, options, () => this.start(kind, effect, options, restart, fiber))
+      }
+      return Effect.succeed(this.start(kind, effect, options, restart, fiber))
     })
   }
 
-  private callerOf(fiber: Fiber.Fiber<unknown, unknown>): Entry | undefined {
-    const current = fiber.getRef(CurrentTask)
-    return current !== undefined && current.owner === this && current.fiberIsLive ? current : undefined
+  /** The live task of this registry that a fiber runs in, also when a task of another registry lies between. */
+  callerOf(fiber: Fiber.Fiber<unknown, unknown>): Entry | undefined {
+    let current = fiber.getRef(CurrentTask)
+    while (current !== undefined && current.owner !== this) current = current.outer
+    return current?.fiberIsLive === true ? current : undefined
   }
 
   private refusal(caller: Entry | undefined, options: SpawnOptions): RegistryClosed | undefined {
-    if (this.token.phaseUnsafe()._tag === "Forced") {
-      return new RegistryClosed({ name: options.name, kind: options.kind, state: "forced" })
-    }
-    return this.closed && (caller === undefined || !caller.fiberIsLive)
-      ? new RegistryClosed({ name: options.name, kind: options.kind, state: "closed" })
-      : undefined
+    const { kind, name } = options
+    if (this.isForced) return new RegistryClosed({ name, kind, state: "forced" })
+    return this.closed && caller?.fiberIsLive !== true ? new RegistryClosed({ name, kind, state: "closed" }) : undefined
   }
 
   private kindOf(name: string): Kinds.KindState {
     let kind = this.kinds.get(name)
     if (kind === undefined) {
+      Kinds.sweep(this.kinds, (one) => this.policies.has(one))
       kind = Kinds.makeKind(name, this.policies.get(name), this.token)
       this.kinds.set(name, kind)
       // A kind met for the first time after its turn: its tasks are born Draining.
-      if (this.joinRun?.hasPassed(kind.policy.order)) kind.token.releaseUnsafe(this.drainReason())
+      if (this.joinRun?.hasPassed(kind.policy.order) === true) kind.token.releaseUnsafe(this.drainReason())
     }
     return kind
   }
@@ -152,103 +163,73 @@ export class Registry {
       return Effect.fail(new TaskLimitReached({ name: options.name, kind: kind.kind, limit: kind.policy.limit }))
     }
     return Effect.callback((resume) => {
-      const refusal = (): RegistryClosed | undefined =>
-        // A caller that was a live task when it began to wait loses its admission with its end.
-        this.refusal(caller, options) ??
-        (caller !== undefined && !caller.fiberIsLive
-          ? new RegistryClosed({ name: options.name, kind: options.kind, state: "closed" })
-          : undefined)
-      const waiting: Kinds.Waiting = {
+      const waiting: Waiting = {
         caller,
-        refusal,
+        refusal: () => this.refusal(caller, options),
         grant: () => resume(Effect.succeed(start())),
-        refuse: () => resume(Effect.fail(refusal()!))
+        refuse: (why) => resume(Effect.fail(why)),
+        gone: false
       }
       kind.waiting.push(waiting)
       this.waitingSpawns++
       return Effect.sync(() => {
-        const place = kind.waiting.indexOf(waiting)
-        if (place < 0) return
-        kind.waiting.splice(place, 1)
-        this.waitingSpawns--
-        this.grantPlaces(kind)
+        if (kind.waiting.remove(waiting)) this.waitingSpawns--
       })
     })
   }
 
-  /** Gives free places to who waits longest, and ends the waits of those whose admission ended. */
+  /** Gives free places to who waits longest. A task that ends at once comes back here: hence the mark, not recursion. */
   private grantPlaces(kind: Kinds.KindState): void {
-    while (kind.waiting.length > 0 && kind.live < kind.policy.limit) {
-      const next = kind.waiting.shift()!
+    if (kind.granting) return
+    kind.granting = true
+    while (kind.live < kind.policy.limit) {
+      const next = kind.waiting.shift()
+      if (next === undefined) break
       this.waitingSpawns--
-      if (next.refusal() === undefined) next.grant()
-      else next.refuse()
+      const why = next.refusal()
+      if (why === undefined) next.grant()
+      else next.refuse(why)
     }
+    kind.granting = false
   }
 
+  /** Ends the waits of those whose admission has ended. */
   private refuseWaiting(): void {
     if (this.waitingSpawns === 0) return
-    const refused: Array<Kinds.Waiting> = []
-    for (const kind of this.kinds.values()) {
-      kind.waiting = kind.waiting.filter((waiting) => {
-        if (waiting.refusal() === undefined) return true
-        refused.push(waiting)
-        return false
-      })
-    }
+    const refused = Array.from(this.kinds.values()).flatMap((kind) => kind.waiting.takeRefused())
     this.waitingSpawns -= refused.length
-    for (const waiting of refused) waiting.refuse()
+    for (const [waiting, why] of refused) waiting.refuse(why)
   }
 
   private start<A, E>(
+    kind: Kinds.KindState,
     effect: Effect.Effect<A, E>,
     options: SpawnOptions,
     restart: Restart.Policy | undefined,
     caller: Fiber.Fiber<unknown, unknown>
   ): Task.Task<A, E> {
-    const kind = this.kindOf(options.kind)
-    const parent = options.detached === true ? undefined : this.callerOf(caller)
+    const detached = options.detached === true
+    const base = Kinds.contextFor(kind, caller.context, detached)
+    const current = caller.getRef(CurrentTask)
     const entry = new Entry(this, {
       id: ++this.nextId,
       name: options.name,
       kindState: kind,
       critical: options.critical === true,
-      parent,
+      parent: detached || current === undefined ? undefined : this.callerOf(caller),
+      outer: current?.owner === this ? current.outer : current,
       monotonicMillis: this.nowMillis(),
       wallMillis: this.clock.currentTimeMillisUnsafe()
     })
     this.entries.set(entry.id, entry)
     kind.live++
     if (this.entries.size > this.counts.peak) this.counts.peak = this.entries.size
-    if (parent !== undefined) (parent.children ??= new Set()).add(entry)
-    const context = Context.add(Kinds.contextFor(kind, caller.context), CurrentTask, entry)
-    entry.context = context
+    if (entry.parent !== undefined) (entry.parent.children ??= new Set()).add(entry)
+    entry.context = Context.add(base, CurrentTask, entry)
     const body = restart === undefined ? effect : this.restarting(effect, restart, entry)
-    const fiber = this.forkWith(context, body, entry, options.startImmediately === true ? undefined : caller)
+    const fiber = options.startImmediately === true ? forkNow(entry, body) : forkNext(entry, body, caller)
     fiber.addObserver((exit) => this.fiberEnded(entry, exit))
     return entry
-  }
-
-  /** Starts now, or in the caller's next dispatch as Effect's own forks do. */
-  private forkWith(
-    context: Context.Context<never>,
-    body: Effect.Effect<any, any>,
-    entry: Entry,
-    deferredBy: Fiber.Fiber<unknown, unknown> | undefined
-  ): Fiber.Fiber<any, any> {
-    const run = Effect.runForkWith(context)
-    if (deferredBy === undefined) {
-      return run(
-        Effect.withFiber((fiber) => {
-          entry.fiber = fiber
-          return body
-        })
-      )
-    }
-    const dispatcher = deferredBy.currentDispatcher
-    const fiber = run(Effect.callback<any, any>((resume) => dispatcher.scheduleTask(() => resume(body), 0)))
-    entry.fiber = fiber
-    return fiber
   }
 
   private restarting<A, E>(effect: Effect.Effect<A, E>, policy: Restart.Policy, entry: Entry): Effect.Effect<A, E> {
@@ -256,13 +237,8 @@ export class Registry {
       Effect.suspend(() => {
         entry.restarts++
         this.counts.restarts++
-        return this.annotated(
-          entry,
-          Effect.logWarning(
-            `task "${entry.name}" failed; restart ${entry.restarts} in ${Task.formatAge(delayMillis)}`,
-            cause
-          )
-        )
+        const line = `task ${titleOf(entry)} failed; restart ${entry.restarts} in ${Task.formatAge(delayMillis)}`
+        return Log.harmless(Log.annotated(entry, Effect.logWarning(line, cause)))
       })
     ) as Effect.Effect<A, E>
   }
@@ -271,42 +247,61 @@ export class Registry {
   // Ending
   // ---------------------------------------------------------------------------
 
+  /** In this order: all state, then the log line, then a critical task's request, then whoever waits. */
   private fiberEnded(entry: Entry, exit: Exit.Exit<unknown, unknown>): void {
+    const { context } = entry
     entry.exit = exit
-    this.noteExit(entry, exit)
-    if (entry.children === undefined || entry.children.size === 0) return this.complete(entry)
-    if (entry.state !== "detached") entry.state = "finishing"
-    if (Exit.isFailure(exit)) this.tearDown(entry)
-    this.refuseWaiting()
+    const done = this.settle(entry)
+    if (!done && entry.state !== "detached") entry.state = "finishing"
+    if (Exit.isFailure(exit)) this.noteFailure(entry, exit.cause, context)
+    else this.counts.succeeded++
+    if (entry.waits > 0) this.refuseWaiting()
+    if (!done && Exit.isFailure(exit)) this.tearDown(entry)
+    if (done) this.announce(entry)
   }
 
-  private noteExit(entry: Entry, exit: Exit.Exit<unknown, unknown>): void {
-    if (Exit.isSuccess(exit)) {
-      this.counts.succeeded++
-      return
-    }
-    if (Cause.hasInterruptsOnly(exit.cause)) {
+  private noteFailure(entry: Entry, cause: Cause.Cause<unknown>, context: Context.Context<never> | undefined): void {
+    if (Cause.hasInterruptsOnly(cause)) {
       this.counts.interrupted++
       return
     }
     this.counts.failed++
-    const { cause } = exit
     const age = Task.formatAge(this.nowMillis() - entry.monotonicMillis)
-    this.log(entry, Effect.logError(`task "${entry.name}" (${entry.kind} #${entry.id}) failed after ${age}`, cause))
-    if (entry.critical) {
-      this.surrounding.requestUnsafe(
-        ShutdownReason.TaskFailed({ id: entry.id, name: entry.name, kind: entry.kind, cause })
-      )
-    }
+    Log.write(context ?? this.context, entry, Effect.logError(`task ${titleOf(entry)} failed after ${age}`, cause))
+    if (!entry.critical) return
+    const { id, kind, name } = entry
+    this.surrounding.requestUnsafe(ShutdownReason.TaskFailed({ id, name, kind, cause }))
   }
 
-  /** Signals the children of a task that did not succeed and begins their one `lastWords`. */
-  private tearDown(entry: Entry): void {
-    for (let above = entry.parent; above !== undefined; above = above.parent) {
-      if (above.patience !== undefined) return
+  /** Takes a task that has ended out of the books, and every ancestor that only waited for it. Wakes nobody. */
+  private settle(entry: Entry): boolean {
+    if (!entry.hasEnded || entry.state === "done") return false
+    for (let one: Entry | undefined = entry; one?.hasEnded === true && one.state !== "done"; one = one.parent) {
+      one.finish()
+      this.entries.delete(one.id)
+      Kinds.leave(one.kindState)
+      one.parent?.children!.delete(one)
     }
+    return true
+  }
+
+  /** Wakes who waited for a task that was settled, and for the ancestors that were settled with it. */
+  private announce(entry: Entry): void {
+    for (let one: Entry | undefined = entry; one?.state === "done"; one = one.parent) {
+      const { patience } = one
+      one.patience = undefined
+      patience?.interruptUnsafe()
+      one.wake()
+      if (this.waitingSpawns > 0) this.grantPlaces(one.kindState)
+    }
+    this.watchers.changed()
+  }
+
+  /** Signals the children of a task that did not succeed; begins their one `lastWords` unless an ancestor's runs. */
+  private tearDown(entry: Entry): void {
     for (const child of entry.descendants()) child.signal()
     if (entry.state === "done") return
+    for (let one: Entry | undefined = entry; one !== undefined; one = one.parent) if (one.patience !== undefined) return
     entry.patience = this.fork(
       Effect.andThen(
         Effect.sleep(Duration.nanos(this.lastWordsNanos)),
@@ -320,52 +315,26 @@ export class Registry {
 
   /** The last words are over: what still runs below `entry` moves to the root. */
   private letGo(entry: Entry): void {
-    const live = entry.descendants().filter((child) => child.fiberIsLive)
-    const leaving = live.filter((child) => child.parent === undefined || !child.parent.fiberIsLive)
-    for (const child of leaving) {
+    for (const child of entry.descendants()) {
+      // What runs below a task that runs itself stays there.
+      if (!child.fiberIsLive || child.parent === undefined || child.parent.fiberIsLive) continue
       const age = Task.formatAge(this.nowMillis() - child.monotonicMillis)
-      this.log(
-        child,
-        Effect.logWarning(
-          `task "${child.name}" (${child.kind} #${child.id}) outlived its parent and the last words after ${age}; it goes on, detached`
-        )
-      )
+      const line = `task ${titleOf(child)} outlived its parent and the last words after ${age}; it goes on, detached`
+      Log.write(child.context ?? this.context, child, Effect.logWarning(line))
       this.detach(child)
     }
   }
 
-  /** Moves a task to the root; nobody waits for it any more. */
+  /** Moves a task whose fiber runs to the root; nobody waits for it any more. */
   detach(entry: Entry): void {
+    if (!entry.fiberIsLive || entry.state === "detached") return
     const { parent } = entry
     entry.state = "detached"
     entry.parent = undefined
     this.counts.detached++
     if (parent === undefined) return
     parent.children!.delete(entry)
-    this.completeIfDone(parent)
-  }
-
-  private completeIfDone(entry: Entry): void {
-    if (entry.exit !== undefined && entry.state !== "done" && (entry.children?.size ?? 0) === 0) this.complete(entry)
-  }
-
-  private complete(entry: Entry): void {
-    const { parent, patience } = entry
-    entry.state = "done"
-    entry.context = undefined
-    entry.patience = undefined
-    entry.fiber = undefined
-    this.entries.delete(entry.id)
-    entry.kindState.live--
-    parent?.children!.delete(entry)
-    patience?.interruptUnsafe()
-    entry.wake()
-    if (this.waitingSpawns > 0) {
-      this.refuseWaiting()
-      this.grantPlaces(entry.kindState)
-    }
-    if (parent !== undefined) this.completeIfDone(parent)
-    this.watchers.changed()
+    if (this.settle(parent)) this.announce(parent)
   }
 
   /** Interrupts a task and everything below it, leaves first. */
@@ -373,11 +342,13 @@ export class Registry {
     if (entry.state === "done") return
     for (const child of entry.descendants()) child.signal()
     entry.signal()
+    // One that only waited for its children does not wait for ever.
+    if (entry.exit !== undefined) this.tearDown(entry)
   }
 
   /** Interrupts everything, leaves first, in one pass. */
   signalAll(): void {
-    for (const entry of Array.from(this.entries.values()).reverse()) entry.signal()
+    for (const entry of Array.from(this.entries.values()).toReversed()) entry.signal()
   }
 
   // ---------------------------------------------------------------------------
@@ -390,6 +361,9 @@ export class Registry {
   get isClosed(): boolean {
     return this.closed
   }
+  get isForced(): boolean {
+    return this.token.phaseUnsafe()._tag === "Forced"
+  }
 
   close(): void {
     if (this.closed) return
@@ -398,37 +372,49 @@ export class Registry {
     this.watchers.changed()
   }
 
-  /** Opens again, with fresh tokens and no outcome. Refused while a join runs. */
+  /**
+   * Opens again, after a join with fresh tokens and no outcome. Refused while a join runs; what is forced from above, or
+   * whose scope has closed, stays closed.
+   */
   reopen(): RegistryJoining | undefined {
     if (this.joinRun !== undefined && this.joinRun.exit === undefined) return new RegistryJoining({ live: this.size })
-    this.closed = false
+    if (this.over) return undefined
+    if (this.joinRun !== undefined) this.renewTokens()
     this.joinRun = undefined
-    if (this.token.phaseUnsafe()._tag === "Running") return undefined
+    this.closed = this.isForced
+    return undefined
+  }
+
+  private renewTokens(): void {
     const old = this.token
     this.stopListening()
     this.token = new TokenTree.TokenNode({ follows: [this.surrounding] })
     this.stopListening = this.listen()
     for (const kind of this.kinds.values()) Kinds.renew(kind, this.token)
     old.forceUnsafe(ShutdownReason.ScopeClosed())
-    return undefined
   }
 
   /** Starts the join, or brings the deadline of the running one nearer. A finished one stays what it is. */
-  join(afterNanos: bigint): JoinRun {
+  join(afterNanos: bigint, reason: ShutdownReason.ShutdownReason): JoinRun {
     const deadline = this.nowNanos() + afterNanos
     if (this.joinRun !== undefined) {
       this.joinRun.shorten(deadline)
       return this.joinRun
     }
-    const run = new JoinRun(this, deadline)
+    const run = new JoinRun(this, deadline, reason)
     this.joinRun = run
     this.close()
     run.start()
     return run
   }
 
-  /** The live task of this registry that a fiber belongs to. */
-  readonly currentTask = (fiber: Fiber.Fiber<unknown, unknown>): Entry | undefined => this.callerOf(fiber)
+  /** The registry's scope closes: a join without a deadline, and nothing is opened again. */
+  end(): JoinRun {
+    const run = this.join(0n, ShutdownReason.ScopeClosed())
+    this.over = true
+    this.token.forceUnsafe(ShutdownReason.ScopeClosed())
+    return run
+  }
 
   private listen(): () => void {
     return this.token.listenUnsafe((phase) => {
@@ -436,9 +422,15 @@ export class Registry {
       this.closed = true
       this.refuseWaiting()
       // A running join does the interrupting itself, so that it can say who was still there.
-      if (this.joinRun === undefined || this.joinRun.exit !== undefined) this.signalAll()
+      if (this.joinRun === undefined || this.joinRun.exit !== undefined) this.letAllGo()
       this.watchers.changed()
     })
+  }
+
+  /** Forced without a join: everything is interrupted, and who only waits for children waits for their last words. */
+  private letAllGo(): void {
+    this.signalAll()
+    for (const entry of Array.from(this.entries.values())) if (entry.exit !== undefined) this.tearDown(entry)
   }
 
   // ---------------------------------------------------------------------------
@@ -475,14 +467,5 @@ export class Registry {
 
   fork<A>(effect: Effect.Effect<A>): Fiber.Fiber<A> {
     return Effect.runForkWith(this.context)(effect)
-  }
-
-  /** Logs with the loggers and annotations of the task; the log of a dead task must not become a defect of its registry. */
-  private log(entry: Entry, line: Effect.Effect<void>): void {
-    Effect.runForkWith(entry.context ?? this.context)(this.annotated(entry, line))
-  }
-
-  private annotated(entry: Entry, line: Effect.Effect<void>): Effect.Effect<void> {
-    return Effect.annotateLogs(line, { task: entry.name, taskKind: entry.kind, taskId: entry.id })
   }
 }

@@ -14,13 +14,14 @@ interface Watcher {
 }
 
 export class Watchers {
-  private watchers: Array<Watcher> = []
+  private readonly watchers = new Set<Watcher>()
 
   changed(): void {
-    if (this.watchers.length === 0) return
-    const ready = this.watchers.filter((watcher) => watcher.check())
-    if (ready.length === 0) return
-    this.watchers = this.watchers.filter((watcher) => !ready.includes(watcher))
+    if (this.watchers.size === 0) return
+    let ready: Array<Watcher> | undefined
+    for (const watcher of this.watchers) if (watcher.check()) (ready ??= []).push(watcher)
+    if (ready === undefined) return
+    for (const watcher of ready) this.watchers.delete(watcher)
     for (const watcher of ready) watcher.wake()
   }
 
@@ -29,10 +30,12 @@ export class Watchers {
     return Effect.callback((resume) => {
       if (check()) return resume(Effect.void)
       const watcher: Watcher = { check, wake: () => resume(Effect.void) }
-      this.watchers.push(watcher)
-      return Effect.sync(() => {
-        this.watchers = this.watchers.filter((other) => other !== watcher)
-      })
+      this.watchers.add(watcher)
+      return Effect.sync(() => void this.watchers.delete(watcher))
     })
+  }
+
+  get size(): number {
+    return this.watchers.size
   }
 }
