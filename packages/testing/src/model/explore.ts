@@ -4,6 +4,7 @@
 import type { ExploreOptions, Model, Report, Threads } from "./Model.ts"
 import { ModelError } from "./ModelError.ts"
 import { active } from "./internal/views.ts"
+import { AsyncHost } from "./internal/async.ts"
 import { install } from "./internal/instrument.ts"
 import { CALL, CHOOSE, RETURN } from "./internal/op.ts"
 import { labelView, Session } from "./internal/session.ts"
@@ -48,7 +49,49 @@ export const explore = <S, T extends Threads<S>>(model: Model<S, T>, options: Ex
   const session = new Session(model as unknown as Model<S, Threads<S>>, options)
   const uninstall = install(session.engine)
   try {
-    return session.run()
+    const step = session.run().next()
+    if (step.done !== true) throw new Error("an execution without awaiting has to end at once")
+    return step.value
+  } finally {
+    uninstall()
+  }
+}
+
+/**
+ * Explore a model whose bodies are async functions, and may use `Atomics.waitAsync`.
+ *
+ * **Details**
+ *
+ * A body may await what `Atomics.waitAsync` gave it, other async functions of its own, and promises that are settled by
+ * the thread itself. Several outstanding waits are delivered in every order. It is slower than `explore` by ten times and
+ * more: after each turn the event loop has to come round.
+ *
+ * **Errors**
+ *
+ * Rejects with `ModelError` for a model that cannot be explored: one that awaits a timer, or anything else from outside.
+ *
+ * **Gotchas**
+ *
+ * The patches stay in while the exploration awaits; explorations of one process must not overlap.
+ *
+ * @category exploring
+ * @since 0.1.0
+ */
+export const exploreAsync = async <S, T extends Threads<S>>(
+  model: Model<S, T>,
+  options: ExploreOptions = {}
+): Promise<Report> => {
+  const session = new Session(model as unknown as Model<S, Threads<S>>, options)
+  session.engine.host = new AsyncHost(session.engine)
+  const uninstall = install(session.engine)
+  try {
+    const run = session.run()
+    let step = run.next()
+    while (step.done !== true) {
+      await step.value
+      step = run.next()
+    }
+    return step.value
   } finally {
     uninstall()
   }

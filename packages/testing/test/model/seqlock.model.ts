@@ -1,11 +1,9 @@
+/// <reference lib="esnext.sharedmemory" />
 /**
  * A sequence lock: one writer, a reader that never blocks it. Two words that must
  * be seen together, an odd sequence while they are being written.
  */
 import { defineModel } from "@selvedge/testing/model"
-
-/** TypeScript has no type for it yet. */
-const { pause } = { pause: () => (Atomics as unknown as { pause(): void }).pause() }
 
 const SEQUENCE = 0
 const A = 1
@@ -27,7 +25,7 @@ const read = (words: Int32Array): readonly [number, number] => {
       const b = Atomics.load(words, B)
       if (Atomics.load(words, SEQUENCE) === before) return [a, b]
     }
-    pause()
+    Atomics.pause()
   }
 }
 

@@ -31,7 +31,7 @@
 import { ModelError } from "../ModelError.ts"
 import { type Cell, Memory, type Region, type ViewMeta, type Waiter } from "./memory.ts"
 import { apply, type CallRecord } from "./ops.ts"
-import { BARRIER, LIST_WRITE, LOCAL, NOTHING, PLAIN_LOAD } from "./op.ts"
+import { BARRIER, LIST_WRITE, LOCAL, NOTHING, PLAIN_LOAD, VISIBLE, WAKE_ASYNC } from "./op.ts"
 import { type Conflict, Races } from "./races.ts"
 import { Spin } from "./spin.ts"
 import { DIVERGED, lowest, PRUNE, type Touched, type Walker } from "./walker.ts"
@@ -81,6 +81,19 @@ export interface Problem {
   readonly error?: unknown
 }
 
+/** What `async.ts` adds. */
+export interface Host {
+  begin(): void
+  run(): Promise<void>
+  waitAsync(view: ViewMeta, index: number, value: unknown, timeout: number): unknown
+  /** Threads that could go on by a timeout, if nothing else can happen. */
+  lastResort(): number
+  /** What a thread awaits. */
+  awaits(thread: number): Waiter | undefined
+  /** The thread dies: it awaits nothing any more. */
+  forget(thread: number): void
+}
+
 /** A line of a trace, told only on the run that is printed. */
 export interface TraceSink {
   step(thread: number, step: number, text: string, touched: Touched | undefined): void
@@ -99,6 +112,8 @@ export class Engine {
   /** Unwind at every switch, to make a thread that cannot be run again show itself. */
   naive = false
   state: unknown = undefined
+  /** Runs bodies that can await; without it, bodies are plain functions. */
+  host: Host | undefined
 
   // ---- the execution
   stamp = 0
@@ -200,6 +215,7 @@ export class Engine {
     this.races.begin()
     this.spin.begin()
     this.walker.begin()
+    this.host?.begin()
   }
 
   /** Run the threads until none can go on, the walker prunes, or something fails. */
@@ -247,6 +263,7 @@ export class Engine {
         if (waiter !== undefined && !waiter.notified && waiter.timeout !== Infinity) mask |= 1 << t
       }
     }
+    if (this.host !== undefined) mask |= this.host.lastResort()
     mask |= this.spin.lastChances()
     if (mask !== 0) return mask
     let left = 0
@@ -302,15 +319,15 @@ export class Engine {
     this.position[thread] = 0
     try {
       const result = (this.definitions[thread] as ThreadDefinition).run(this.state as never)
-      if (!this.unwinding) this.#finish(thread, result)
+      if (!this.unwinding) this.finish(thread, result)
     } catch (error) {
-      if (!this.unwinding) this.#threw(thread, error)
+      if (!this.unwinding) this.threw(thread, error)
     }
     this.current = outer
     this.#onStack &= ~bit
   }
 
-  #finish(thread: number, result: unknown): void {
+  finish(thread: number, result: unknown): void {
     if (this.spin.probing === thread) return this.spin.escaped(thread, false)
     if (result instanceof Promise) {
       result.catch(() => undefined)
@@ -326,7 +343,7 @@ export class Engine {
     this.ended(thread, false)
   }
 
-  #threw(thread: number, error: unknown): void {
+  threw(thread: number, error: unknown): void {
     if (this.spin.probing === thread) return this.spin.escaped(thread, false)
     if (error instanceof ModelError) this.fatal = error
     const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error)
@@ -461,6 +478,12 @@ export class Engine {
   }
 
   #die(thread: number): never {
+    this.die(thread)
+    this.leave()
+  }
+
+  /** The thread dies here, and leaves the list of waiters it is in. */
+  die(thread: number): void {
     this.#clear()
     const waiter = this.waiting[thread]
     if (waiter !== undefined) {
@@ -471,9 +494,22 @@ export class Engine {
       this.waiting[thread] = undefined
     }
     if (this.trace !== undefined) this.trace.step(thread, this.step, "dies here", undefined)
+    this.host?.forget(thread)
     this.#commit(thread)
     this.ended(thread, true)
-    this.leave()
+  }
+
+  /** One step that no call of the thread asked for: the end of a wait it awaits. */
+  deliver(thread: number, waiter: Waiter): unknown {
+    this.#clear()
+    this.granted = NOBODY
+    this.operations[thread] = (this.operations[thread] as number) + 1
+    const value = apply(this, thread, WAKE_ASYNC, waiter.view, waiter.index, waiter, undefined)
+    this.touched.flags |= VISIBLE
+    this.#commit(thread)
+    this.push(thread, WAKE_ASYNC, { waiter, value })
+    if (this.invariant !== undefined) this.look()
+    return value
   }
 
   /** Run the invariant outside the threads. */
@@ -544,8 +580,8 @@ export class Engine {
     return 0
   }
 
-  /** Replaced in `async.ts`, where bodies can await. */
-  waitAsync(_view: ViewMeta, _index: number, _value: unknown, _timeout: number): unknown {
+  waitAsync(view: ViewMeta, index: number, value: unknown, timeout: number): unknown {
+    if (this.host !== undefined) return this.host.waitAsync(view, index, value, timeout)
     this.fail("exception", "Atomics.waitAsync needs a body that can await: use exploreAsync", this.current)
     return this.abort()
   }

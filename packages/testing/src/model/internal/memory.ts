@@ -35,6 +35,11 @@ export interface Waiter {
   readonly index: number
   readonly timeout: number
   readonly cell: Cell
+  /** Awaited, not slept on: its thread goes on meanwhile. */
+  readonly async: boolean
+  /** What the thread had released when it joined the list, and what its notifier had. */
+  readonly joined: Int32Array
+  told: Int32Array | undefined
   notified: boolean
   /** The step of the notification, so that a race with it can be turned round. */
   notifiedAt: number

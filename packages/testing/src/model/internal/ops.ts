@@ -255,7 +255,18 @@ const wait = (
     return "timed-out"
   }
   const queue = e.queue(view.region, cell.address - view.region.base)
-  const waiter: Waiter = { thread, view, index, timeout, cell, notified: false, notifiedAt: -1 }
+  const waiter: Waiter = {
+    thread,
+    view,
+    index,
+    timeout,
+    cell,
+    async: kind === WAIT_ASYNC,
+    joined: e.races.snapshot(thread),
+    told: undefined,
+    notified: false,
+    notifiedAt: -1
+  }
   queue.waiters.push(waiter)
   e.touched.list = queue
   e.touched.flags |= LIST_WRITE
@@ -272,6 +283,7 @@ const wake = (e: Engine, thread: number, view: ViewMeta, given: Waiter | undefin
   if (given === undefined) e.waiting[thread] = undefined
   e.ready |= 1 << thread
   if (waiter.notified) {
+    if (waiter.told !== undefined) e.races.joinSnapshot(thread, waiter.told)
     e.touched.notifiedAt = waiter.notifiedAt
     e.touched.couldTimeOut = waiter.timeout !== Infinity && e.settings.timeouts === "any"
     if (e.trace !== undefined) tell(e, thread, `wakes from ${name(waiter.cell)}: ok`)
@@ -294,14 +306,15 @@ const notify = (e: Engine, thread: number, view: ViewMeta, index: number, count:
     const waiter = queue.waiters.shift() as Waiter
     waiter.notified = true
     waiter.notifiedAt = e.step
-    e.ready |= 1 << waiter.thread
-    e.races.join(thread, waiter.thread)
-    e.races.join(waiter.thread, thread)
-    e.races.tick(waiter.thread)
+    const gone = (((e.done | e.dead) >> waiter.thread) & 1) === 1
+    if (!gone && (!waiter.async || e.waiting[waiter.thread] === undefined)) e.ready |= 1 << waiter.thread
+    e.races.joinSnapshot(thread, waiter.joined)
+    waiter.told = e.races.snapshot(thread)
+    // Which of several awaited waits ends first depends on the order of their notifications.
+    if (waiter.async) e.touched.flags |= VISIBLE
     woken++
   }
   if (woken > 0) {
-    e.races.tick(thread)
     e.spin.progressed(thread)
   }
   if (count > 0) {

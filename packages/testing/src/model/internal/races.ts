@@ -55,6 +55,23 @@ export class Races {
     }
   }
 
+  /** The clock of a thread now, as a release: later steps of it are not covered. */
+  snapshot(thread: number): Int32Array {
+    const n = this.#threads
+    const copy = this.#clocks.slice(thread * n, thread * n + n)
+    this.tick(thread)
+    return copy
+  }
+
+  /** Acquire what a snapshot released. */
+  joinSnapshot(thread: number, snapshot: Int32Array): void {
+    const n = this.#threads
+    const clocks = this.#clocks
+    for (let t = 0, a = thread * n; t < n; t++, a++) {
+      if ((snapshot[t] as number) > (clocks[a] as number)) clocks[a] = snapshot[t] as number
+    }
+  }
+
   tick(thread: number): void {
     const own = thread * this.#threads + thread
     this.#clocks[own] = (this.#clocks[own] as number) + 1

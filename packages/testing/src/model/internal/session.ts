@@ -27,6 +27,8 @@ import { Replay, RoundRobin } from "./walks.ts"
 const SHRINK_ATTEMPTS = 400
 const SHRINK_MILLIS = 2000
 
+type Run<A> = Generator<Promise<void>, A>
+
 interface Found {
   readonly problem: Problem
   readonly path: ReadonlyArray<number>
@@ -70,14 +72,15 @@ export class Session<S> {
     )
   }
 
-  run(): Report {
+  /** The whole exploration; yields only where an execution has to be awaited. */
+  *run(): Generator<Promise<void>, Report> {
     this.#started = native.performanceNow()
     this.#strategyName = this.engine.walker.name
-    if (this.#replay !== undefined) return this.#replayOnly(this.#replay)
-    const broken = this.#rehearse()
-    if (broken !== undefined) return this.#failed(broken)
-    const found = this.#searchAll()
-    if (found !== undefined) return this.#failed(this.#shrink(found))
+    if (this.#replay !== undefined) return yield* this.#replayOnly(this.#replay)
+    const broken = yield* this.#rehearse()
+    if (broken !== undefined) return yield* this.#failed(broken)
+    const found = yield* this.#searchAll()
+    if (found !== undefined) return yield* this.#failed(yield* this.#shrink(found))
     if (this.#exhaustive && !this.#limited) return { ...this.#base(), _tag: "Exhausted" }
     if (this.#limits.requireExhaustive) return this.#notExhausted()
     return { ...this.#base(), _tag: "Sampled" }
@@ -116,7 +119,7 @@ export class Session<S> {
   }
 
   /** One execution under the engine's walker, with these deaths. */
-  #execute(plan: CrashPlan): void {
+  *#execute(plan: CrashPlan): Run<void> {
     const e = this.engine
     e.begin()
     e.crashAt.fill(-1)
@@ -129,7 +132,10 @@ export class Session<S> {
       e.invariant =
         invariant === undefined ? undefined : () => refuted(invariant(state), "the invariant answered false")
       if (invariant !== undefined) e.look()
-      if (e.problem === undefined) e.run()
+      if (e.problem === undefined) {
+        if (e.host === undefined) e.run()
+        else yield e.host.run()
+      }
       if (e.problem === undefined && !e.pruned) this.#check(state)
     } finally {
       e.inModel = false
@@ -156,28 +162,28 @@ export class Session<S> {
     }
   }
 
-  #with<A>(walker: Walker, run: () => A): A {
+  *#with(walker: Walker, plan: CrashPlan): Run<void> {
     const before = this.engine.walker
     this.engine.walker = walker
     try {
-      return run()
+      yield* this.#execute(plan)
     } finally {
       this.engine.walker = before
     }
   }
 
   /** The same order twice, once unwinding at every switch: a body that cannot be run again shows itself. */
-  #rehearse(): Found | undefined {
+  *#rehearse(): Run<Found | undefined> {
     const e = this.engine
     const plan = crashAt(this.#options, this.#names) ?? []
     const look = () => ({ path: [...e.path], choices: [...e.choices], signatures: e.signatures.map((own) => [...own]) })
-    this.#with(new RoundRobin(), () => this.#execute(plan))
+    yield* this.#with(new RoundRobin(), plan)
     if (e.problem !== undefined && e.problem.kind !== "nondeterminism") return undefined
     const first = look()
     if (e.problem === undefined) {
       e.naive = true
       try {
-        this.#with(new Replay(first.path, first.choices, true), () => this.#execute(plan))
+        yield* this.#with(new Replay(first.path, first.choices, true), plan)
       } finally {
         e.naive = false
       }
@@ -205,22 +211,22 @@ export class Session<S> {
 
   // ---- the search
 
-  #searchAll(): Found | undefined {
+  *#searchAll(): Run<Found | undefined> {
     const at = crashAt(this.#options, this.#names)
-    if (at !== undefined) return this.#search(at)
-    const found = this.#search([])
+    if (at !== undefined) return yield* this.#search(at)
+    const found = yield* this.#search([])
     if (found !== undefined || this.#limited) return found
     for (const thread of this.#crashThreads) {
       for (let step = 0; ; step++) {
-        const failed = this.#search([{ thread, step }])
+        const failed = yield* this.#search([{ thread, step }])
         if (failed !== undefined || this.#limited) return failed
         if (((this.#died >> thread) & 1) === 0) break
       }
     }
-    return this.#options.crash?.together === true ? this.#searchPairs() : undefined
+    return this.#options.crash?.together === true ? yield* this.#searchPairs() : undefined
   }
 
-  #searchPairs(): Found | undefined {
+  *#searchPairs(): Run<Found | undefined> {
     const threads = this.#crashThreads
     for (let i = 0; i < threads.length; i++) {
       for (let j = i + 1; j < threads.length; j++) {
@@ -229,7 +235,7 @@ export class Session<S> {
         for (let first = 0, reached = true; reached; first++) {
           reached = false
           for (let second = 0; ; second++) {
-            const failed = this.#search([
+            const failed = yield* this.#search([
               { thread: a, step: first },
               { thread: b, step: second }
             ])
@@ -243,7 +249,7 @@ export class Session<S> {
     return undefined
   }
 
-  #search(plan: CrashPlan): Found | undefined {
+  *#search(plan: CrashPlan): Run<Found | undefined> {
     const e = this.engine
     const fresh = () => walkerFor(strategyOf(this.#options), this.#names.length, e.settings.maxSteps)
     e.walker = fresh()
@@ -251,7 +257,7 @@ export class Session<S> {
     this.#died = 0
     e.visibleGrew = false
     for (;;) {
-      this.#execute(plan)
+      yield* this.#execute(plan)
       this.#count()
       if (e.problem !== undefined) return { problem: e.problem, path: [...e.path], choices: [...e.choices], plan }
       // What the invariant looks at decides what is dependent: begin again when that turns out to be more.
@@ -284,24 +290,24 @@ export class Session<S> {
   // ---- failures
 
   /** The same failure with fewer switches, found by greed. */
-  #shrink(found: Found): Found {
+  *#shrink(found: Found): Run<Found> {
     if (found.problem.kind === "nondeterminism" || found.problem.kind === "step-limit") return found
     const e = this.engine
     const until = native.performanceNow() + SHRINK_MILLIS
     let best = found
     let attempts = 0
-    const attempt = (path: ReadonlyArray<number>): boolean => {
+    const attempt = function* (this: Session<S>, path: ReadonlyArray<number>): Run<boolean> {
       if (++attempts > SHRINK_ATTEMPTS || native.performanceNow() > until) return false
-      this.#with(new Replay(path, best.choices, false), () => this.#execute(found.plan))
+      yield* this.#with(new Replay(path, best.choices, false), found.plan)
       if (e.problem === undefined || e.problem.kind !== found.problem.kind) return false
       if (cost(e.path) >= cost(best.path)) return false
       best = { problem: e.problem, path: [...e.path], choices: [...e.choices], plan: found.plan }
       return true
-    }
+    }.bind(this)
     for (let improved = true; improved;) {
       improved = false
       for (const candidate of neighbours(best.path)) {
-        if (attempt(candidate)) {
+        if (yield* attempt(candidate)) {
           improved = true
           break
         }
@@ -310,14 +316,14 @@ export class Session<S> {
     return best
   }
 
-  #failed(found: Found): Report {
+  *#failed(found: Found): Run<Report> {
     const e = this.engine
     const { path, choices, plan } = found
     const crashes = plan.map((crash) => ({ thread: this.#names[crash.thread] ?? "", step: crash.step }))
     const trace = new Trace(this.#names)
     e.trace = trace
     try {
-      this.#with(new Replay(path, choices, false), () => this.#execute(plan))
+      yield* this.#with(new Replay(path, choices, false), plan)
     } finally {
       e.trace = undefined
     }
@@ -336,14 +342,14 @@ export class Session<S> {
     }
   }
 
-  #replayOnly(schedule: Schedule): Report {
+  *#replayOnly(schedule: Schedule): Run<Report> {
     const e = this.engine
     this.#strategyName = "replay"
     const plan = schedule.crashes.map((crash) => ({ thread: this.#names.indexOf(crash.thread), step: crash.step }))
-    this.#with(new Replay(schedule.path, schedule.choices, true), () => this.#execute(plan))
+    yield* this.#with(new Replay(schedule.path, schedule.choices, true), plan)
     this.#count()
     if (e.problem === undefined) return { ...this.#base(), _tag: "Sampled" }
-    return this.#failed({ problem: e.problem, path: [...e.path], choices: [...e.choices], plan })
+    return yield* this.#failed({ problem: e.problem, path: [...e.path], choices: [...e.choices], plan })
   }
 }
 

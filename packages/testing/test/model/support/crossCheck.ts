@@ -2,46 +2,65 @@
  * The explorer and the full search on the same random programs: the sets of
  * outcomes must be equal.
  */
-import { explore, type ExploreOptions, type Strategy } from "../../../src/model/index.ts"
-import { fullSearch } from "./fullSearch.ts"
-import { compile, generate, type Kinds, outcome, type Program } from "./programs.ts"
+import {
+  defineModel,
+  explore,
+  exploreAsync,
+  type ExploreOptions,
+  type Report,
+  type Strategy
+} from "../../../src/model/index.ts"
+import { fullSearch, type FullResult } from "./fullSearch.ts"
+import { compile, compileAsync, generate, type Kinds, outcome, type Program } from "./programs.ts"
 
 const LETTERS = ["t0", "t1", "t2", "t3"]
+
+/** The program as a model that writes its outcomes into a set. */
+const modelOf = (program: Program, outcomes: Set<string>, body: typeof compile | typeof compileAsync) => {
+  const names = program.threads.map((_, i) => LETTERS[i] as string)
+  const threads: Record<string, { readonly run: (view: Int32Array) => unknown; readonly daemon: boolean }> = {}
+  program.threads.forEach((statements, i) => {
+    threads[names[i] as string] = { run: body(statements), daemon: true }
+  })
+  return defineModel({
+    setup: () => new Int32Array(new SharedArrayBuffer(program.cells * 4)),
+    threads,
+    check: (view, results, info) => {
+      const observed = names.map((name) => (results[name] ?? []) as Array<unknown>)
+      const ended = names.map((name) => {
+        if (info.crashed.includes(name)) return "died"
+        return results[name] === undefined ? "stuck" : "ended"
+      })
+      const counts = new Map<string, number>()
+      const calls = info.history.map((call) => {
+        const n = counts.get(call.thread) ?? 0
+        counts.set(call.thread, n + 1)
+        return { id: `${names.indexOf(call.thread)}.${n}`, ...call }
+      })
+      const order: Array<string> = []
+      for (const a of calls)
+        for (const b of calls) if (a.returned >= 0 && a.returned < b.called) order.push(`${a.id}<${b.id}`)
+      outcomes.add(outcome(Array.from(view), observed, ended, order))
+    }
+  })
+}
+
+const optionsFor = (program: Program, strategy: Strategy | undefined): ExploreOptions => {
+  const { crash } = program
+  const at = crash === undefined ? [] : [{ thread: LETTERS[crash.thread] ?? "", step: crash.step }]
+  return { strategy, requireExhaustive: false, crash: { at } }
+}
 
 /** All outcomes the explorer finds. */
 export const exploreOutcomes = (program: Program, strategy?: Strategy) => {
   const outcomes = new Set<string>()
-  const threads: Record<string, { readonly run: (view: Int32Array) => unknown; readonly daemon: boolean }> = {}
-  program.threads.forEach((statements, i) => {
-    threads[LETTERS[i] as string] = { run: compile(statements), daemon: true }
-  })
-  const at =
-    program.crash === undefined ? [] : [{ thread: LETTERS[program.crash.thread] ?? "", step: program.crash.step }]
-  const options: ExploreOptions = { strategy, requireExhaustive: false, crash: { at } }
-  const report = explore(
-    {
-      setup: () => new Int32Array(new SharedArrayBuffer(program.cells * 4)),
-      threads,
-      check: (view, results, info) => {
-        const names = Object.keys(threads)
-        const observed = names.map((name) => results[name] ?? [])
-        const ended = names.map((name) =>
-          info.crashed.includes(name) ? "died" : results[name] === undefined ? "stuck" : "ended"
-        )
-        const counts = new Map<string, number>()
-        const calls = info.history.map((call) => {
-          const n = counts.get(call.thread) ?? 0
-          counts.set(call.thread, n + 1)
-          return { id: `${names.indexOf(call.thread)}.${n}`, ...call }
-        })
-        const order: Array<string> = []
-        for (const a of calls)
-          for (const b of calls) if (a.returned >= 0 && a.returned < b.called) order.push(`${a.id}<${b.id}`)
-        outcomes.add(outcome(Array.from(view), observed as Array<Array<unknown>>, ended, order))
-      }
-    },
-    options
-  )
+  const report = explore(modelOf(program, outcomes, compile), optionsFor(program, strategy))
+  return { outcomes, report }
+}
+
+export const exploreOutcomesAsync = async (program: Program) => {
+  const outcomes = new Set<string>()
+  const report = await exploreAsync(modelOf(program, outcomes, compileAsync), optionsFor(program, undefined))
   return { outcomes, report }
 }
 
@@ -59,30 +78,53 @@ export interface Tally {
   }>
 }
 
-/** Compare on one program per seed. */
-export const crossCheck = (
-  seeds: Iterable<number>,
-  kinds: Kinds,
-  sizes: { readonly threads: number; readonly length: number },
-  limit = 60_000
-): Tally => {
-  const tally: Tally = { programs: 0, skipped: 0, executions: 0, states: 0, outcomes: 0, mismatches: [] }
+type Sizes = { readonly threads: number; readonly length: number }
+
+const emptyTally = (): Tally => ({ programs: 0, skipped: 0, executions: 0, states: 0, outcomes: 0, mismatches: [] })
+
+const compare = (
+  tally: Tally,
+  seed: number,
+  program: Program,
+  full: FullResult,
+  found: { readonly outcomes: ReadonlySet<string>; readonly report: Report }
+): void => {
+  const { outcomes, report } = found
+  if (report._tag === "Failed") throw new Error(`seed ${seed}: ${report.failure.kind}: ${report.failure.message}`)
+  tally.programs++
+  tally.executions += report.executions
+  tally.states += full.states
+  tally.outcomes += full.outcomes.size
+  const missing = [...full.outcomes].filter((o) => !outcomes.has(o))
+  const extra = [...outcomes].filter((o) => !full.outcomes.has(o))
+  if (missing.length > 0 || extra.length > 0) tally.mismatches.push({ seed, program, missing, extra })
+}
+
+/** Compare on one program per seed; a program with more than `limit` states is skipped. */
+export const crossCheck = (seeds: Iterable<number>, kinds: Kinds, sizes: Sizes, limit = 60_000): Tally => {
+  const tally = emptyTally()
   for (const seed of seeds) {
     const program = generate(seed, kinds, sizes)
     const full = fullSearch(program, limit)
-    if (full === undefined) {
-      tally.skipped++
-      continue
-    }
-    const { outcomes, report } = exploreOutcomes(program)
-    if (report._tag === "Failed") throw new Error(`seed ${seed}: ${report.failure.kind}: ${report.failure.message}`)
-    tally.programs++
-    tally.executions += report.executions
-    tally.states += full.states
-    tally.outcomes += full.outcomes.size
-    const missing = [...full.outcomes].filter((o) => !outcomes.has(o))
-    const extra = [...outcomes].filter((o) => !full.outcomes.has(o))
-    if (missing.length > 0 || extra.length > 0) tally.mismatches.push({ seed, program, missing, extra })
+    if (full === undefined) tally.skipped++
+    else compare(tally, seed, program, full, exploreOutcomes(program))
+  }
+  return tally
+}
+
+/** The same with bodies that await. */
+export const crossCheckAsync = async (
+  seeds: Iterable<number>,
+  kinds: Kinds,
+  sizes: Sizes,
+  limit = 60_000
+): Promise<Tally> => {
+  const tally = emptyTally()
+  for (const seed of seeds) {
+    const program = generate(seed, kinds, sizes)
+    const full = fullSearch(program, limit)
+    if (full === undefined) tally.skipped++
+    else compare(tally, seed, program, full, await exploreOutcomesAsync(program))
   }
   return tally
 }

@@ -46,7 +46,17 @@ const flatten = (statements: ReadonlyArray<Statement>, into: Array<Instruction>)
   }
 }
 
+interface Awaited {
+  readonly id: number
+  readonly cell: number
+  readonly timeout: number
+  notified: boolean
+}
+
 interface ThreadState {
+  /** Waits begun and not ended, and how many were ever begun. */
+  awaited: Array<Awaited>
+  begun: number
   at: number
   observed: Array<unknown>
   last: unknown
@@ -59,7 +69,8 @@ interface ThreadState {
 
 interface State {
   memory: Array<number>
-  waiters: Array<Array<number>>
+  /** By cell: the thread, and which of its awaited waits (-1: it sleeps). */
+  waiters: Array<Array<readonly [thread: number, id: number]>>
   threads: Array<ThreadState>
   history: Array<string>
 }
@@ -67,7 +78,7 @@ interface State {
 const clone = (s: State): State => ({
   memory: [...s.memory],
   waiters: s.waiters.map((list) => [...list]),
-  threads: s.threads.map((t) => ({ ...t, observed: [...t.observed] })),
+  threads: s.threads.map((t) => ({ ...t, observed: [...t.observed], awaited: t.awaited.map((one) => ({ ...one })) })),
   history: [...s.history]
 })
 
@@ -77,6 +88,7 @@ const settle = (code: ReadonlyArray<Instruction>, t: ThreadState): void => {
     const i = code[t.at]
     if (i?.kind === "jump") t.at = i.to
     else if (i?.kind === "branch") t.at = t.last === i.equals ? t.at + 1 : i.otherwise
+    else if (i?.kind === "awaitAny" && t.awaited.length === 0) t.at++
     else return
   }
 }
@@ -107,7 +119,17 @@ export const fullSearch = (program: Program, limit: number): FullResult | undefi
   const start: State = {
     memory: Array.from({ length: program.cells }, () => 0),
     waiters: Array.from({ length: program.cells }, () => []),
-    threads: codes.map(() => ({ at: 0, observed: [], last: undefined, turns: 0, steps: 0, asleep: "no", dead: false })),
+    threads: codes.map(() => ({
+      at: 0,
+      observed: [],
+      last: undefined,
+      turns: 0,
+      steps: 0,
+      asleep: "no",
+      dead: false,
+      awaited: [],
+      begun: 0
+    })),
     history: []
   }
   const seen = new Set<string>()
@@ -159,7 +181,7 @@ const successors = (program: Program, codes: ReadonlyArray<ReadonlyArray<Instruc
       const next = clone(s)
       const mine = next.threads[i] as ThreadState
       mine.dead = true
-      for (const list of next.waiters) if (list.includes(i)) list.splice(list.indexOf(i), 1)
+      next.waiters = next.waiters.map((list) => list.filter(([thread]) => thread !== i))
       nexts.push(next)
       continue
     }
@@ -220,16 +242,26 @@ const stepOf = (s: State, i: number, instruction: Instruction): ReadonlyArray<St
       })
     case "notify": {
       let woken = 0
-      const list = next.waiters[instruction.cell] as Array<number>
+      const list = next.waiters[instruction.cell] as Array<readonly [number, number]>
       while (list.length > 0 && woken < instruction.count) {
-        const sleeper = next.threads[list.shift() as number] as ThreadState
-        sleeper.asleep = "notified"
+        const [thread, id] = list.shift() as readonly [number, number]
+        const sleeper = next.threads[thread] as ThreadState
+        if (id < 0) sleeper.asleep = "notified"
+        else for (const one of sleeper.awaited) if (one.id === id) one.notified = true
         woken++
       }
       return saw(woken)
     }
+    case "waitAsync": {
+      if (m[instruction.cell] !== instruction.expected) return saw("not-equal")
+      const id = t.begun++
+      t.awaited.push({ id, cell: instruction.cell, timeout: instruction.timeout, notified: false })
+      next.waiters[instruction.cell]?.push([i, id])
+      return saw("async")
+    }
+    case "awaitAny":
+      return awaitStep(s, i)
     case "wait":
-    case "waitAsync":
       return sleepStep(s, next, i, t, instruction, saw)
     case "turn": {
       t.steps++
@@ -259,6 +291,24 @@ const stepOf = (s: State, i: number, instruction: Instruction): ReadonlyArray<St
 const countOf = (s: State, i: number, letter: string): number =>
   s.history.filter((h) => h.startsWith(`${letter}${i}.`)).length
 
+/** One state for each of the outstanding waits that can end now. */
+const awaitStep = (s: State, i: number): ReadonlyArray<State> => {
+  const possible = (s.threads[i] as ThreadState).awaited.filter((one) => one.notified || one.timeout !== Infinity)
+  return possible.map((one) => {
+    const next = clone(s)
+    const t = next.threads[i] as ThreadState
+    t.awaited = t.awaited.filter((other) => other.id !== one.id)
+    if (!one.notified) {
+      next.waiters[one.cell] = (next.waiters[one.cell] ?? []).filter(([thread, id]) => thread !== i || id !== one.id)
+    }
+    t.last = `${one.id}:${one.notified ? "ok" : "timed-out"}`
+    t.observed.push(t.last)
+    t.at++
+    t.steps++
+    return next
+  })
+}
+
 const sleepStep = (
   s: State,
   next: State,
@@ -267,12 +317,12 @@ const sleepStep = (
   instruction: { readonly cell: number; readonly expected: number; readonly timeout: number },
   saw: (value: unknown) => ReadonlyArray<State>
 ): ReadonlyArray<State> => {
-  const list = next.waiters[instruction.cell] as Array<number>
+  const list = next.waiters[instruction.cell] as Array<readonly [number, number]>
   if (t.asleep === "no") {
     if (s.memory[instruction.cell] !== instruction.expected) return saw("not-equal")
     t.asleep = "asleep"
     t.steps++
-    list.push(i)
+    list.push([i, -1])
     return [next]
   }
   if (t.asleep === "notified") {
@@ -280,7 +330,7 @@ const sleepStep = (
     return saw("ok")
   }
   if (instruction.timeout === Infinity) return []
-  list.splice(list.indexOf(i), 1)
+  next.waiters[instruction.cell] = list.filter(([thread, id]) => thread !== i || id >= 0)
   t.asleep = "no"
   return saw("timed-out")
 }

@@ -16,6 +16,8 @@ export type Statement =
   | { readonly kind: "cas"; readonly cell: number; readonly expected: number; readonly value: number }
   | { readonly kind: "wait"; readonly cell: number; readonly expected: number; readonly timeout: number }
   | { readonly kind: "waitAsync"; readonly cell: number; readonly expected: number; readonly timeout: number }
+  /** Waits for the first end among all outstanding `waitAsync`s. */
+  | { readonly kind: "awaitAny" }
   | { readonly kind: "notify"; readonly cell: number; readonly count: number }
   | { readonly kind: "choose"; readonly n: number }
   /** Turns while the cell holds `value`, at most `turns` times. */
@@ -68,7 +70,8 @@ const statement = (next: (n: number) => number, cells: number, kinds: Kinds, dep
   if (roll < 60) return { kind: "cas", cell, expected: next(2), value }
   if (roll < 66) return { kind: "choose", n: 2 }
   if (roll < 76 && kinds.waits) {
-    const kind = kinds.async && next(2) === 0 ? "waitAsync" : "wait"
+    if (kinds.async && next(3) === 0) return { kind: "awaitAny" }
+    const kind = kinds.async && next(4) !== 0 ? "waitAsync" : "wait"
     return { kind, cell, expected: next(2), timeout: next(2) === 0 ? Infinity : 10 }
   }
   if (roll < 86 && kinds.waits) return { kind: "notify", cell, count: next(3) === 0 ? 1 : Infinity }
@@ -77,11 +80,14 @@ const statement = (next: (n: number) => number, cells: number, kinds: Kinds, dep
     return { kind: "spin", cell, value: next(2), turns, pause: next(2) === 0 }
   }
   if (depth > 0 && roll < 97) {
-    const block = () => Array.from({ length: 1 + next(2) }, () => statement(next, cells, kinds, depth - 1))
+    const block = () =>
+      Array.from({ length: 1 + next(2) }, () => statement(next, cells, { ...kinds, async: false }, depth - 1))
     return { kind: "if", equals: next(2), then: block(), else: next(2) === 0 ? block() : [] }
   }
   if (depth > 0 && kinds.ops) {
-    const body = Array.from({ length: 1 + next(2) }, () => statement(next, cells, { ...kinds, ops: false }, 0))
+    const body = Array.from({ length: 1 + next(2) }, () =>
+      statement(next, cells, { ...kinds, ops: false, async: false }, 0)
+    )
     return { kind: "op", name: `f${cell}`, body }
   }
   return { kind: "load", cell }
@@ -114,12 +120,9 @@ export const outcome = (
 
 type Observe = (value: unknown) => void
 
-const runOne = (
-  view: Int32Array,
-  s: Exclude<Statement, { readonly kind: "waitAsync" }>,
-  observe: Observe,
-  last: { value: unknown }
-): void => {
+type Plain = Exclude<Statement, { readonly kind: "waitAsync" | "awaitAny" }>
+
+const runOne = (view: Int32Array, s: Plain, observe: Observe, last: { value: unknown }): void => {
   const saw = (value: unknown) => {
     last.value = value
     observe(value)
@@ -148,11 +151,11 @@ const runOne = (
     case "spin":
       return saw(spinAt(s)(view, s))
     case "if":
-      for (const inner of last.value === s.equals ? s.then : s.else) runOne(view, inner as typeof s, observe, last)
+      for (const inner of last.value === s.equals ? s.then : s.else) runOne(view, inner as Plain, observe, last)
       return
     case "op":
       return op(s.name, undefined, () => {
-        for (const inner of s.body) runOne(view, inner as typeof s, observe, last)
+        for (const inner of s.body) runOne(view, inner as Plain, observe, last)
       })
   }
 }
@@ -191,6 +194,38 @@ export const compile =
   (view: Int32Array): ReadonlyArray<unknown> => {
     const observed: Array<unknown> = []
     const last = { value: undefined as unknown }
-    for (const s of statements) runOne(view, s as Parameters<typeof runOne>[1], (value) => observed.push(value), last)
+    for (const s of statements) runOne(view, s as Plain, (value) => observed.push(value), last)
+    return observed
+  }
+
+interface Outstanding {
+  readonly id: number
+  readonly ended: Promise<string>
+}
+
+/** The same for programs that await: nothing is awaited inside `if` and `op`. */
+export const compileAsync =
+  (statements: ReadonlyArray<Statement>) =>
+  async (view: Int32Array): Promise<ReadonlyArray<unknown>> => {
+    const observed: Array<unknown> = []
+    const last = { value: undefined as unknown }
+    const outstanding: Array<Outstanding> = []
+    let id = 0
+    const saw = (value: unknown): void => {
+      last.value = value
+      observed.push(value)
+    }
+    for (const s of statements) {
+      if (s.kind === "waitAsync") {
+        const answer = Atomics.waitAsync(view, s.cell, s.expected, s.timeout)
+        saw(answer.async ? "async" : answer.value)
+        if (answer.async) outstanding.push({ id: id++, ended: answer.value })
+      } else if (s.kind === "awaitAny") {
+        if (outstanding.length === 0) continue
+        const first = await Promise.race(outstanding.map((one) => one.ended.then((value) => ({ one, value }))))
+        outstanding.splice(outstanding.indexOf(first.one), 1)
+        saw(`${first.one.id}:${first.value}`)
+      } else runOne(view, s, saw, last)
+    }
     return observed
   }
