@@ -31,9 +31,10 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as Setting from "../config/Setting.ts"
+import * as Failure from "../internal/failure.ts"
 import * as ShutdownPlan from "../shutdown/ShutdownPlan.ts"
 import * as ShutdownReason from "../shutdown/ShutdownReason.ts"
-import * as Report from "../shutdown/ShutdownReport.ts"
+import type * as Report from "../shutdown/ShutdownReport.ts"
 import { ShutdownToken } from "../shutdown/ShutdownToken.ts"
 import * as TokenTree from "../shutdown/TokenTree.ts"
 import type * as TaskKind from "../tasks/TaskKind.ts"
@@ -44,7 +45,8 @@ import { listen } from "./internal/events.ts"
 import { FinalizerTracker } from "./internal/finalizers.ts"
 import { type Hook, type HookBody, Life } from "./internal/life.ts"
 import * as Plan from "./internal/plan.ts"
-import { noteLateFailure, start } from "./internal/start.ts"
+import * as Results from "./internal/results.ts"
+import { start } from "./internal/start.ts"
 import { Lifecycle } from "./Lifecycle.ts"
 import type * as LifecycleModule from "./Lifecycle.ts"
 
@@ -159,30 +161,63 @@ export const run = <A, E, R>(
   layer: Layer.Layer<A, E, R>,
   options?: Options<A>
 ): Effect.Effect<Outcome, AlreadyRunning | Setting.InvalidSetting, Exclude<R, Provided>> => {
-  let running = false
+  const state = { running: false }
   const name = options?.name ?? "service"
   return Effect.suspend((): Effect.Effect<Outcome, AlreadyRunning | Setting.InvalidSetting> => {
-    if (running) return Effect.fail(new AlreadyRunning({ service: name }))
-    running = true
+    if (state.running) return Effect.fail(new AlreadyRunning({ service: name }))
+    state.running = true
     // The layer's leftover requirements are in the caller's context, which every fiber below inherits.
-    return Effect.ensuring(
-      once(name, layer as Layer.Layer<A, E, Provided>, options ?? {}),
-      Effect.sync(() => {
-        running = false
-      })
-    )
+    return once(name, layer as Layer.Layer<A, E, Provided>, options ?? {}, () => {
+      state.running = false
+    })
   })
 }
 
-const once = Effect.fnUntraced(function* <A, E>(
+/** One life. `ended` is called when nothing of it runs any more, which after a third signal is later than its outcome. */
+const once = <A, E>(
   name: string,
   layer: Layer.Layer<A, E, Provided>,
-  options: Options<A>
-): Effect.fn.Return<Outcome, Setting.InvalidSetting> {
+  options: Options<A>,
+  ended: () => void
+): Effect.Effect<Outcome, Setting.InvalidSetting> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.gen(function* () {
+      const { life, registryScope } = yield* Effect.onError(prepare(name, options), () => Effect.sync(ended))
+      const immediate = yield* Deferred.make<Outcome>()
+      const exitNow = (signal: string): void => {
+        const exitCode = ExitCode.ofSignal(signal)
+        const outcome = { exitCode, reason: life.reason, error: Results.error(life), report: undefined }
+        Deferred.doneUnsafe(immediate, Exit.succeed(outcome))
+      }
+      const run = Effect.runForkWith(life.context)
+      const events = run(listen(life, { hasReload: options.onReload !== undefined, exitNow }))
+      // The registry is closed by the driver, not by this effect: a third signal must not wait for it.
+      const dispose = Effect.sync(() => {
+        life.dispose()
+        ended()
+      })
+      const driver = run(
+        drive(life, layer, options).pipe(
+          Effect.ensuring(Scope.close(registryScope, Exit.void)),
+          Effect.ensuring(dispose)
+        )
+      )
+      const end = Effect.raceFirst(Fiber.join(driver), Deferred.await(immediate))
+      return yield* restore(end).pipe(
+        Effect.onInterrupt(() => {
+          life.root.requestUnsafe(ShutdownReason.ScopeClosed())
+          return Effect.ignoreCause(end)
+        }),
+        Effect.ensuring(Fiber.interrupt(events))
+      )
+    })
+  )
+
+/** Everything that can be refused, before anything starts. */
+const prepare = Effect.fnUntraced(function* <A>(name: string, options: Options<A>) {
   const budget = yield* ShutdownPlan.make(options)
   const signalExitCode = yield* settings.signalExitCode.resolve(options.signalExitCode)
   const root = new TokenTree.TokenNode({ planned: true })
-  // Closed by the driver, not by this effect: a third signal must not wait for it.
   const registryScope = yield* Scope.make()
   const tasks = yield* TaskRegistry.make({
     kinds: options.kinds,
@@ -190,25 +225,7 @@ const once = Effect.fnUntraced(function* <A, E>(
   }).pipe(Effect.provideService(ShutdownToken, root), Effect.provideService(Scope.Scope, registryScope))
   const context = yield* Effect.context<never>()
   const guard = yield* Guard
-  const life = new Life({ name, budget, root, tasks, guard, signalExitCode, context })
-  const immediate = yield* Deferred.make<Outcome>()
-  const exitNow = (signal: string): void =>
-    void Deferred.doneUnsafe(
-      immediate,
-      Exit.succeed({ exitCode: ExitCode.ofSignal(signal), reason: life.reason, error: life.error(), report: undefined })
-    )
-  return yield* Effect.uninterruptibleMask((restore) => {
-    const run = Effect.runForkWith(context)
-    const events = run(listen(life, { hasReload: options.onReload !== undefined, exitNow }))
-    const driver = run(Effect.ensuring(drive(life, layer, options), Scope.close(registryScope, Exit.void)))
-    return restore(Effect.raceFirst(Fiber.join(driver), Deferred.await(immediate))).pipe(
-      Effect.onInterrupt(() => {
-        root.requestUnsafe(ShutdownReason.ScopeClosed())
-        return Fiber.await(driver)
-      }),
-      Effect.ensuring(Fiber.interrupt(events))
-    )
-  })
+  return { life: new Life({ name, budget, root, tasks, guard, signalExitCode, context }), registryScope }
 })
 
 /** The whole life, in the order of the table. */
@@ -226,11 +243,12 @@ const drive = Effect.fnUntraced(function* <A, E>(
       Context.Context<never>,
       unknown
     >,
-    onStart: (services) => around.provide(options.onStart ?? Effect.void, services, life.root)
+    onStart: (services) => around.provide(options.onStart ?? Effect.void, services, life.root),
+    untold: (cause) => tracker.untold(cause)
   })
   if (started.step() === "preStart" && Option.isNone(started.services)) {
-    yield* abandonPreStart(life, started.fiber)
-    return yield* finish(life)
+    yield* Plan.abandonPreStart(life, started)
+    return finish(life)
   }
   const services = Option.getOrElse(started.services, () => Context.empty())
   const hook = (effect: Effect.Effect<unknown, unknown, any> | undefined): HookBody | undefined =>
@@ -238,9 +256,8 @@ const drive = Effect.fnUntraced(function* <A, E>(
   let run: Fiber.Fiber<unknown, unknown> | undefined
   if (Option.isSome(started.services)) {
     life.stage = "running"
-    life.reload = options.onReload && around.provide(options.onReload, services, life.root)
     Deferred.doneUnsafe(around.ready, Exit.void)
-    yield* life.reloadIfAsked
+    life.reload.ready(options.onReload && around.provide(options.onReload, services, life.root))
     run = options.run && runMain(life, around.provide(options.run, services, life.root))
     yield* life.root.awaitRequested
   }
@@ -253,7 +270,7 @@ const drive = Effect.fnUntraced(function* <A, E>(
     layerScope,
     tracker
   })
-  return yield* finish(life)
+  return finish(life)
 })
 
 /** Starts `run`; its end asks the service to stop. */
@@ -265,47 +282,33 @@ const runMain = (life: Life, run: Effect.Effect<unknown, unknown>): Fiber.Fiber<
       return
     }
     life.failure = { step: "run", cause: exit.cause }
-    life.log(Effect.logError("run failed", exit.cause))
+    life.log(Failure.log("run failed", exit.cause))
     life.root.requestUnsafe(ShutdownReason.Fatal({ origin: "run", cause: exit.cause }))
   })
   return fiber
 }
 
-/** preStart did not succeed: nothing else runs, but an interrupted one is still waited for within the budget. */
-const abandonPreStart = (life: Life, fiber: Fiber.Fiber<unknown, unknown>): Effect.Effect<void> =>
-  Effect.suspend(() => {
-    const timeline = life.beginTimeline()
-    return Effect.map(life.awaitUntil(fiber, timeline.endNanos), (exit) => {
-      if (Option.isNone(exit)) life.noteLeft({ type: "start", name: "preStart", phase: "tasks" })
-      else noteLateFailure(life, { step: () => "preStart" }, exit.value)
-    })
-  })
-
-const finish = (life: Life): Effect.Effect<Outcome> =>
-  Effect.suspend(() => {
-    life.stage = "stopped"
-    const report = life.report()
-    const outcome: Outcome = { exitCode: life.exitCode(), reason: life.reason, error: life.error(), report }
-    const [summary, ...details] = Report.render(report)
-    const log = outcome.exitCode === 0 ? Effect.logInfo : Effect.logWarning
-    return Effect.as(
-      Effect.forEach([summary, ...details], (line) => log(line), { discard: true }),
-      outcome
-    )
-  })
+const finish = (life: Life): Outcome => {
+  life.stage = "stopped"
+  const report = Results.report(life)
+  const { exitCode } = report
+  const log = exitCode === 0 ? Effect.logInfo : Effect.logWarning
+  for (const line of Results.lines(life, report)) life.log(log(line))
+  return { exitCode, reason: life.reason, error: Results.error(life), report }
+}
 
 /** The services around a layer and its hooks. */
 const surroundings = (life: Life) => {
   const ready = Deferred.makeUnsafe<void>()
   const register =
-    (hooks: Array<Hook>, isTooLate: () => boolean, phase: ShutdownPlan.PhaseName): LifecycleModule.Shape["onFlush"] =>
+    (hooks: Array<Hook>, isTooLate: () => boolean): LifecycleModule.Shape["onFlush"] =>
     (name, body) =>
       Effect.contextWith((captured: Context.Context<any>) =>
         Effect.sync(() => {
           const run: HookBody = (token) =>
             Effect.provideContext(Effect.scoped(Effect.provideService(body, ShutdownToken, token)), captured)
           hooks.push({ name, run })
-          if (isTooLate()) life.log(life.runHooks(phase, [{ name, run }]))
+          if (isTooLate()) life.runLate({ name, run })
         })
       )
   const lifecycle: LifecycleModule.Shape = {
@@ -313,8 +316,8 @@ const surroundings = (life: Life) => {
     isReady: Effect.sync(() => life.isReady),
     isReadyUnsafe: () => life.isReady,
     awaitReady: Deferred.await(ready),
-    onStopAccepting: register(life.stopHooks, () => life.stoppedAccepting, "tasks"),
-    onFlush: register(life.flushHooks, () => false, "flush")
+    onStopAccepting: register(life.stopHooks, () => life.stoppedAccepting),
+    onFlush: register(life.flushHooks, () => life.flushing)
   }
   const context = Context.make(Lifecycle, lifecycle).pipe(
     Context.add(TaskRegistry.TaskRegistry, life.tasks),

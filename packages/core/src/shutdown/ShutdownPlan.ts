@@ -146,7 +146,8 @@ const sum = (budget: Budget, index: number): bigint =>
   phases.slice(index).reduce((total, phase) => total + own(budget, phase), 0n)
 
 /**
- * The deadlines of one shutdown. Mutable in one way only: it can be forced, once.
+ * The deadlines of one shutdown. Mutable in two ways only: phases are entered, in their order, and it can be forced,
+ * once.
  *
  * @category models
  * @since 0.1.0
@@ -155,10 +156,10 @@ export interface Timeline {
   readonly startedNanos: bigint
   /** The end of the budget, or earlier once forced. */
   readonly endNanos: () => bigint
-  /** When a phase that starts now must have ended. */
-  readonly deadlineNanos: (phase: PhaseName, nowNanos: bigint) => bigint
-  /** Tells which phase runs, so that a force knows which reserves are still to come. */
-  readonly enter: (phase: PhaseName) => void
+  /** When a phase must have ended; of one that has not begun, as if it had begun with the current one. */
+  readonly deadlineNanos: (phase: PhaseName) => bigint
+  /** A phase begins. */
+  readonly enter: (phase: PhaseName, nowNanos: bigint) => void
   /** Takes the waiting out of everything that is left; only the first call counts. */
   readonly force: (nowNanos: bigint) => void
 }
@@ -174,17 +175,20 @@ export const timeline = (budget: Budget, startedNanos: bigint): Timeline => {
   let end = planned
   let forced: bigint | undefined
   let current = 0
+  let enteredAt = startedNanos
   return {
     startedNanos,
     endNanos: () => end,
-    enter: (phase) => {
+    enter: (phase, nowNanos) => {
       current = phases.indexOf(phase)
+      enteredAt = nowNanos
     },
-    deadlineNanos: (phase, nowNanos) => {
+    deadlineNanos: (phase) => {
       const index = phases.indexOf(phase)
       const unforced = phase === "delay" ? startedNanos + budget.delayNanos : planned - sum(budget, index + 1)
       if (forced === undefined) return unforced
-      return min(unforced, max(forced, nowNanos) + own(budget, phase))
+      // A later phase has its reserve from when it begins, one that was running has it from the force.
+      return min(unforced, max(forced, index < current ? forced : enteredAt) + own(budget, phase))
     },
     force: (nowNanos) => {
       if (forced !== undefined) return

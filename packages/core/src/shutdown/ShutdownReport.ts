@@ -9,6 +9,7 @@
 import * as Schema from "effect/Schema"
 import { phases } from "./ShutdownPlan.ts"
 import { Straggler } from "./Straggler.ts"
+import { label, quote } from "../internal/quote.ts"
 
 /**
  * One phase of the plan.
@@ -35,6 +36,14 @@ export const LeftBehind = Schema.Struct({
   name: Schema.String,
   phase: Schema.Literals(phases)
 })
+
+/**
+ * Something other than a task that had not ended by itself and was interrupted.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const Interrupted = Schema.Struct({ type: Schema.Literals(["start", "run", "hook"]), name: Schema.String })
 
 /**
  * Something that failed on the way, in the order it happened.
@@ -79,10 +88,12 @@ export const ShutdownReport = Schema.Struct({
   acceptedUntil: Schema.Literals(["stopAccepting", "close"]),
   phases: Schema.Array(PhaseRow),
   tasks: Schema.Struct({
+    /** Of those live when shutdown was requested: no longer running at the deadline. */
     ended: Schema.Int,
     kinds: Schema.Array(KindRow),
     pending: Schema.Array(Straggler)
   }),
+  interrupted: Schema.Array(Interrupted),
   leftBehind: Schema.Array(LeftBehind),
   failures: Schema.Array(FailureRow),
   exitCode: Schema.Int
@@ -102,32 +113,34 @@ export type ShutdownReport = typeof ShutdownReport.Type
  */
 export const render = (report: ShutdownReport): ReadonlyArray<string> => {
   const { tasks } = report
-  const interrupted = tasks.pending.filter((row) => row.state === "interrupted").length
-  const seconds = (millis: number): string => `${(millis / 1000).toFixed(millis < 10_000 ? 2 : 1)}s`
-  const lines = [
+  const interrupted = tasks.pending.filter((row) => row.state === "interrupted")
+  return [
     `shutdown took ${seconds(report.durationMillis)} of ${seconds(report.budgetMillis)}: ${tasks.ended} task(s) ended, ` +
-      `${interrupted} interrupted, ${report.leftBehind.length} thing(s) left behind; ` +
+      `${interrupted.length} interrupted, ${report.leftBehind.length} thing(s) left behind; ` +
       `reason ${report.reason?.detail ?? "none"}${report.forcedBy === null ? "" : `; forced by ${report.forcedBy}`}; ` +
-      `exit code ${report.exitCode}`
+      `exit code ${report.exitCode}`,
+    ...report.leftBehind.map((row) => `left behind: ${row.type} ${quote(row.name)} (in ${row.phase})`),
+    ...report.interrupted.map((row) => `interrupted: ${row.type} ${quote(row.name)}`),
+    ...interrupted.map(
+      (row) => `interrupted: task ${quote(row.name)} (${label(row.kind)} #${row.id}) after ${seconds(row.ageMillis)}`
+    ),
+    ...report.failures.map((row) => `failed: ${row.where}: ${row.message}`),
+    ...renderPhases(report)
   ]
-  for (const row of report.leftBehind)
-    lines.push(`left behind: ${row.type} ${JSON.stringify(row.name)} (in ${row.phase})`)
-  for (const row of tasks.pending) {
-    if (row.state === "interrupted") {
-      lines.push(
-        `interrupted: task ${JSON.stringify(row.name)} (${row.kind} #${row.id}) after ${seconds(row.ageMillis)}`
-      )
-    }
-  }
-  for (const row of report.failures) lines.push(`failed: ${row.where}: ${row.message}`)
+}
+
+const seconds = (millis: number): string => `${(millis / 1000).toFixed(millis < 10_000 ? 2 : 1)}s`
+
+const renderPhases = (report: ShutdownReport): ReadonlyArray<string> => {
   const taken = report.phases.filter((row) => row.durationMillis >= 10)
-  if (taken.length > 0) {
-    lines.push(`phases: ${taken.map((row) => `${row.phase} ${seconds(row.durationMillis)}`).join(", ")}`)
-  }
-  if (report.acceptedUntil === "close" && report.phases.length > 0) {
-    lines.push(
-      "nothing was registered with onStopAccepting: listeners, if any, accepted until the layer's scope closed"
-    )
-  }
-  return lines
+  // Without a delay there was no running service, so nobody had been told to send requests.
+  const accepted = report.acceptedUntil === "close" && report.phases.some((row) => row.phase === "delay")
+  return [
+    ...(taken.length === 0
+      ? []
+      : [`phases: ${taken.map((row) => `${row.phase} ${seconds(row.durationMillis)}`).join(", ")}`]),
+    ...(accepted
+      ? ["nothing was registered with onStopAccepting: listeners, if any, accepted until the layer's scope closed"]
+      : [])
+  ]
 }

@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as ShutdownReason from "../../shutdown/ShutdownReason.ts"
 import * as Signals from "../Signals.ts"
 import type { Life } from "./life.ts"
+import * as Results from "./results.ts"
 
 /** How many errors after the first are logged: an error whose logging fails again must not go round for ever. */
 const LOGGED_ERRORS = 10
@@ -19,6 +20,9 @@ export interface Handlers {
   readonly exitNow: (signal: string) => void
 }
 
+/** A line that cannot be written must not make anybody deaf to signals. */
+const say = (line: Effect.Effect<void>): Effect.Effect<void> => Effect.ignoreCause(line)
+
 /** Takes events until it is interrupted. */
 export const listen = (life: Life, handlers: Handlers): Effect.Effect<never> => {
   let stops = 0
@@ -28,20 +32,20 @@ export const listen = (life: Life, handlers: Handlers): Effect.Effect<never> => 
     stops++
     if (stops === 1) {
       const first = life.root.requestUnsafe(ShutdownReason.Signal({ signal: name }))
-      return first ? Effect.void : Effect.logInfo(`${name}: already stopping; send it again to force`)
+      return first ? Effect.void : say(Effect.logInfo(`${name}: already stopping; send it again to force`))
     }
     life.forcedBy = name
     if (stops > 2) return Effect.sync(() => handlers.exitNow(name))
     // Said before it takes hold, because forcing runs what waits for it on the spot.
     return Effect.andThen(
-      Effect.logWarning(`${name} again: forced to stop; a third one ends the process at once`),
+      say(Effect.logWarning(`${name} again: forced to stop; a third one ends the process at once`)),
       Effect.sync(() => void life.root.forceUnsafe(ShutdownReason.Signal({ signal: name })))
     )
   }
 
   const onHangup = (): Effect.Effect<void> => {
-    if (life.reason !== undefined) return Effect.logInfo("SIGHUP: already stopping; nothing to do")
-    if (handlers.hasReload) return life.requestReload()
+    if (life.reason !== undefined) return say(Effect.logInfo("SIGHUP: already stopping; nothing to do"))
+    if (handlers.hasReload) return say(Effect.logInfo(life.reload.request()))
     stops = Math.max(stops, 1)
     life.root.requestUnsafe(ShutdownReason.Signal({ signal: "SIGHUP" }))
     return Effect.void
@@ -50,9 +54,11 @@ export const listen = (life: Life, handlers: Handlers): Effect.Effect<never> => 
   const onUncaught = (origin: Signals.UncaughtOrigin, error: unknown): Effect.Effect<void> => {
     const cause = Cause.die(error)
     uncaught++
-    if (life.root.requestUnsafe(ShutdownReason.Fatal({ origin, cause }))) return Effect.logError(`${origin}`, cause)
-    if (uncaught > LOGGED_ERRORS) return Effect.void
-    return Effect.sync(() => life.fault(origin, cause))
+    if (life.root.requestUnsafe(ShutdownReason.Fatal({ origin, cause }))) return say(Effect.logError(origin, cause))
+    return Effect.sync(() => {
+      if (uncaught <= LOGGED_ERRORS) life.fault(undefined, origin, cause)
+      else life.suppressed++
+    })
   }
 
   return Effect.forever(
@@ -61,7 +67,7 @@ export const listen = (life: Life, handlers: Handlers): Effect.Effect<never> => 
         source.take,
         Signals.Event.$match({
           Signal: ({ name }) => {
-            if (name === "SIGQUIT") return Effect.suspend(() => Console.error(life.dump()))
+            if (name === "SIGQUIT") return say(Effect.suspend(() => Console.error(Results.dump(life))))
             return name === "SIGHUP" ? onHangup() : onStop(name)
           },
           Uncaught: ({ error, origin }) => onUncaught(origin, error)

@@ -2,17 +2,22 @@
  * Names for the finalizers of a layer that was not written with us in mind.
  *
  * While the layer is built, a memo map of our own sees every layer in it: its scope, and the service keys it provided.
- * Just before the scope closes, every finalizer in those scopes is wrapped, so that it is known which of them has begun
+ * Just before a scope closes, every finalizer in those scopes is wrapped, so that it is known which of them has begun
  * and not ended, and which of them died.
  *
- * A finalizer is named by the service keys of its layer; a layer without services by the span it was built in; else by
- * its place in the order of building.
+ * A finalizer is named by the service keys of its layer; without services by the span it was acquired in, or the layer
+ * was built in; else by its place in the order of building.
  *
  * **Invariants**
  *
  * 1. Building through the tracker gives what building without it gives: same order, same sharing, same errors.
- * 2. Of nested layers only the innermost that is still closing is named.
+ * 2. Of scopes that close inside one another only the innermost is named.
  * 3. A defect is told once, however many scopes it passes through.
+ *
+ * **Limits**
+ *
+ * A layer made `Layer.fresh` is built with a memo map of Effect's own, so it is seen only as a part of the layer around
+ * it, and has that layer's name.
  *
  * @internal
  */
@@ -20,23 +25,32 @@ import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 
 interface Built {
-  watched: boolean
   readonly order: number
-  readonly parent: Built | undefined
   readonly scope: Scope.Scope
   readonly span: string | undefined
   keys: ReadonlyArray<string>
-  /** Finalizers that have begun and not ended, by what they are. */
-  readonly running: Set<string>
+}
+
+/** A finalizer that has begun and not ended. */
+interface Closing {
+  readonly built: Built
+  /** What it is, where its key says so; else empty. */
+  readonly part: string
+  /** Runs it; while it hangs, its context is that of the finalizer. */
+  readonly fiber: Fiber.Fiber<unknown, unknown>
+  /** The finalizer it runs inside of. */
+  readonly around: Closing | undefined
 }
 
 type Finalizer = (exit: Exit.Exit<unknown, unknown>) => Effect.Effect<unknown>
 
-const CurrentBuild = Context.Reference<Built | undefined>("@selvedge/core/internal/CurrentBuild", {
+/** The finalizer that the current fiber is in. */
+const CurrentClosing = Context.Reference<Closing | undefined>("@selvedge/core/internal/CurrentClosing", {
   defaultValue: () => undefined
 })
 
@@ -47,7 +61,13 @@ export interface Died {
 
 export class FinalizerTracker {
   private readonly built: Array<Built> = []
+  private readonly closing = new Set<Closing>()
+  private readonly wrapped = new WeakSet<Finalizer>()
   private readonly toldDefects = new Set<unknown>()
+  /** The span around the whole build says nothing about a layer. */
+  private outerSpan: string | undefined = undefined
+  /** Something has begun to close: layers that are only now done are watched too. */
+  private watching = false
   readonly died: Array<Died> = []
 
   /** Builds a layer in a scope, taking notes. */
@@ -70,7 +90,10 @@ export class FinalizerTracker {
         }
       }
     })
-    return Layer.buildWithMemoMap(layer, memoMap, scope)
+    return Effect.withFiber((fiber) => {
+      this.outerSpan = spanOf(fiber)
+      return note(scope, Layer.buildWithMemoMap(layer, memoMap, scope))
+    })
   }
 
   /**
@@ -78,32 +101,39 @@ export class FinalizerTracker {
    * itself, so it is also called then.
    */
   watch(): void {
-    for (const one of this.built) {
-      if (one.watched) continue
-      one.watched = true
-      const state = one.scope.state as {
-        _tag: string
-        finalizer?: Finalizer | undefined
-        finalizerKey?: unknown
-        finalizers?: Map<unknown, Finalizer> | undefined
-      }
-      if (state._tag !== "Open") continue
-      if (state.finalizer !== undefined) state.finalizer = this.wrap(one, state.finalizerKey, state.finalizer)
-      else state.finalizers?.forEach((run, key, all) => all.set(key, this.wrap(one, key, run)))
-    }
+    this.watching = true
+    for (const one of this.built) this.watchOne(one)
   }
 
-  /** What is still closing, innermost layers only. */
+  private watchOne(one: Built): void {
+    const state = one.scope.state as {
+      _tag: string
+      finalizer?: Finalizer | undefined
+      finalizerKey?: unknown
+      finalizers?: Map<unknown, Finalizer> | undefined
+    }
+    if (state._tag !== "Open") return
+    if (state.finalizer !== undefined) state.finalizer = this.wrap(one, state.finalizerKey, state.finalizer)
+    else state.finalizers?.forEach((run, key, all) => all.set(key, this.wrap(one, key, run)))
+  }
+
+  /** What is still closing, innermost only. */
   running(): ReadonlyArray<string> {
-    const busy = this.built.filter((one) => one.running.size > 0)
-    const around = new Set<Built>()
-    for (const one of busy) for (let up = one.parent; up !== undefined; up = up.parent) around.add(up)
-    return busy
-      .filter((one) => !around.has(one))
-      .map((one) => {
-        const parts = Array.from(one.running).filter((part) => part !== "")
-        return parts.length === 0 ? this.nameOf(one) : `${this.nameOf(one)} (${parts.join(", ")})`
-      })
+    const around = new Set<Closing>()
+    for (const one of this.closing) for (let up = one.around; up !== undefined; up = up.around) around.add(up)
+    const names = new Map<string, Array<string>>()
+    for (const one of this.closing) {
+      if (around.has(one)) continue
+      const name = this.nameOf(one.built, spanOf(one.fiber))
+      names.set(name, [...(names.get(name) ?? []), ...(one.part === "" ? [] : [one.part])])
+    }
+    return Array.from(names, ([name, parts]) => (parts.length === 0 ? name : `${name} (${parts.join(", ")})`))
+  }
+
+  /** A cause without the defects of finalizers that are told by themselves; all of it if nothing else is in it. */
+  untold(cause: Cause.Cause<unknown>): Cause.Cause<unknown> {
+    const rest = cause.reasons.filter((reason) => reason._tag !== "Die" || !this.toldDefects.has(reason.defect))
+    return rest.length === 0 ? cause : Cause.fromReasons(rest)
   }
 
   private note<A, E, R>(
@@ -111,41 +141,43 @@ export class FinalizerTracker {
     build: Effect.Effect<Context.Context<A>, E, R>
   ): Effect.Effect<Context.Context<A>, E, R> {
     return Effect.withFiber((fiber) => {
-      const one: Built = {
-        order: this.built.length,
-        parent: fiber.getRef(CurrentBuild),
-        scope,
-        span: fiber.cache.span?._tag === "Span" ? fiber.cache.span.name : undefined,
-        keys: [],
-        running: new Set(),
-        watched: false
-      }
+      const one: Built = { order: this.built.length, scope, span: this.ownSpan(spanOf(fiber)), keys: [] }
       this.built.push(one)
-      return Effect.onExit(Effect.provideService(build, CurrentBuild, one), (exit) =>
+      return Effect.onExit(build, (exit) =>
         Effect.sync(() => {
-          if (Exit.isSuccess(exit)) one.keys = Array.from(exit.value.mapUnsafe.keys())
-          else this.watch()
+          if (Exit.isFailure(exit)) return this.watch()
+          one.keys = Array.from(exit.value.mapUnsafe.keys())
+          if (this.watching) this.watchOne(one)
         })
       )
     })
   }
 
-  private wrap(one: Built, key: unknown, run: Finalizer): Finalizer {
+  private wrap(built: Built, key: unknown, run: Finalizer): Finalizer {
+    if (this.wrapped.has(run)) return run
     // `forkScoped` registers under the fiber itself: that is worth telling.
     const part = isFiber(key) ? `fiber #${key.id}` : ""
-    return (exit) =>
-      Effect.suspend(() => {
-        one.running.add(part)
-        return Effect.onExit(run(exit), (ended) =>
+    const wrapped: Finalizer = (exit) =>
+      Effect.withFiber((fiber) => {
+        const one: Closing = { built, part, fiber, around: fiber.getRef(CurrentClosing) }
+        this.closing.add(one)
+        const inside = Effect.provideService(
+          Effect.suspend(() => run(exit)),
+          CurrentClosing,
+          one
+        )
+        return Effect.onExit(inside, (ended) =>
           Effect.sync(() => {
-            one.running.delete(part)
-            if (Exit.isFailure(ended)) this.noteDeath(one, ended.cause)
+            this.closing.delete(one)
+            if (Exit.isFailure(ended)) this.noteDeath(built, ended.cause)
           })
         )
       })
+    this.wrapped.add(wrapped)
+    return wrapped
   }
 
-  private noteDeath(one: Built, cause: Cause.Cause<unknown>): void {
+  private noteDeath(built: Built, cause: Cause.Cause<unknown>): void {
     const fresh = cause.reasons.filter((reason) => {
       if (reason._tag === "Interrupt") return false
       const what = reason._tag === "Die" ? reason.defect : reason.error
@@ -153,17 +185,25 @@ export class FinalizerTracker {
       this.toldDefects.add(what)
       return true
     })
-    if (fresh.length > 0) this.died.push({ name: this.nameOf(one), cause: Cause.fromReasons(fresh) })
+    if (fresh.length > 0) this.died.push({ name: this.nameOf(built, undefined), cause: Cause.fromReasons(fresh) })
   }
 
-  private nameOf(one: Built): string {
+  private ownSpan(span: string | undefined): string | undefined {
+    return span === this.outerSpan ? undefined : span
+  }
+
+  private nameOf(one: Built, spanNow: string | undefined): string {
     if (one.keys.length > 0) return one.keys.join(" + ")
-    if (one.span !== undefined) return `span ${one.span}`
+    const span = this.ownSpan(spanNow) ?? one.span
+    if (span !== undefined) return `span ${span}`
     const before = this.built.findLast((other) => other.order < one.order && other.keys.length > 0)
-    const place = `unnamed layer, number ${one.order + 1} of ${this.built.length} in the order of building`
+    const place = `unnamed layer, number ${one.order} of ${this.built.length - 1} in the order of building`
     return before === undefined ? place : `${place}, after ${before.keys.join(" + ")}`
   }
 }
+
+const spanOf = (fiber: Fiber.Fiber<unknown, unknown>): string | undefined =>
+  fiber.cache.span?._tag === "Span" ? fiber.cache.span.name : undefined
 
 const isFiber = (key: unknown): key is { readonly id: number } =>
   typeof key === "object" && key !== null && "interruptUnsafe" in key && "id" in key

@@ -19,20 +19,29 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
+import * as Failure from "../../internal/failure.ts"
 import type { Budget, PhaseName, Timeline } from "../../shutdown/ShutdownPlan.ts"
 import * as ShutdownPlan from "../../shutdown/ShutdownPlan.ts"
 import * as ShutdownReason from "../../shutdown/ShutdownReason.ts"
-import * as Report from "../../shutdown/ShutdownReport.ts"
+import type * as Report from "../../shutdown/ShutdownReport.ts"
 import * as TokenTree from "../../shutdown/TokenTree.ts"
 import type { Straggler } from "../../shutdown/Straggler.ts"
-import * as Task from "../../tasks/Task.ts"
+import type * as Task from "../../tasks/Task.ts"
 import type * as TaskRegistry from "../../tasks/TaskRegistry.ts"
-import * as ExitCode from "../ExitCode.ts"
 import type { GuardShape } from "../Guard.ts"
 import type { Stage } from "../Lifecycle.ts"
+import { Reload } from "./reload.ts"
+import * as Results from "./results.ts"
 
 /** The steps whose failure is the service's failure. */
 export type StartStep = "preStart" | "build" | "onStart" | "run"
+
+/** A hook, a finalizer or an error nobody caught that went wrong, and when. */
+export interface Fault {
+  readonly phase: PhaseName | undefined
+  readonly where: string
+  readonly cause: Cause.Cause<unknown>
+}
 
 /** Something of the user's to run in a phase; it reaches the token it is given. */
 export interface Hook {
@@ -43,6 +52,7 @@ export interface Hook {
 export type HookBody = (token: TokenTree.Token) => Effect.Effect<unknown, unknown>
 
 type LeftBehind = typeof Report.LeftBehind.Type
+type Interrupted = typeof Report.Interrupted.Type
 
 /** How many live tasks the report of a blocked loop names. */
 const GUARD_LINES = 40
@@ -60,21 +70,29 @@ export class Life {
   /** The caller's services: clock, loggers, and what hooks of the caller need. */
   readonly context: Context.Context<never>
   stage: Stage = "preStart"
-  /** `stopAccepting` has begun: hooks that come later run at once. */
+  readonly reload: Reload
+  /** `stopAccepting` has begun: its hooks that come later run at once. */
   stoppedAccepting = false
+  /** So for `flush`. */
+  flushing = false
+  /** Hooks that came too late for their phase, and stop hooks that go on beside the draining. */
+  private readonly openHooks = new Set<Fiber.Fiber<void>>()
   timeline: Timeline | undefined = undefined
   phase: PhaseName | undefined = undefined
   forcedBy: string | undefined = undefined
   failure: { readonly step: StartStep; readonly cause: Cause.Cause<unknown> } | undefined = undefined
   joinError: Cause.Cause<unknown> | undefined = undefined
   late = false
-  /** Faults of hooks and finalizers: where, and why. */
-  readonly faults: Array<{ readonly where: string; readonly cause: Cause.Cause<unknown> }> = []
+  readonly faults: Array<Fault> = []
+  /** Errors nobody caught that came after so many that nobody wants to read them. */
+  suppressed = 0
+  readonly interrupted: Array<Interrupted> = []
   readonly leftBehind: Array<LeftBehind> = []
   readonly phases: Array<typeof Report.PhaseRow.Type> = []
   pending: ReadonlyArray<Straggler> = []
   liveAtRequest: ReadonlyArray<Task.TaskInfo> = []
-  private requestedAt = 0
+  requestedAt = 0
+  private readonly stopListening: () => void
 
   constructor(options: {
     readonly name: string
@@ -93,11 +111,21 @@ export class Life {
     this.signalExitCode = options.signalExitCode
     this.context = options.context
     this.clock = Context.get(options.context, Clock.Clock)
-    this.root.listenUnsafe((phase) => {
+    this.reload = new Reload({ context: this.context, isStopping: () => this.reason !== undefined })
+    this.stopListening = this.root.listenUnsafe((phase) => {
       if (phase._tag === "Forced") this.onForced()
     })
   }
 
+  /** The end: nothing waits on the root for ever, and it holds nothing of this life. */
+  dispose(): void {
+    this.stopListening()
+    this.root.forceUnsafe(ShutdownReason.ScopeClosed())
+  }
+
+  get failedToStart(): boolean {
+    return this.failure !== undefined && this.failure.step !== "run"
+  }
   get isReady(): boolean {
     return this.stage === "running" && this.root.requestedUnsafe() === undefined
   }
@@ -108,7 +136,7 @@ export class Life {
     return this.clock.monotonicTimeNanosUnsafe()
   }
   /** Milliseconds since the request. */
-  private sinceRequest(nanos: bigint): number {
+  sinceRequest(nanos: bigint): number {
     return this.timeline === undefined ? 0 : Number(nanos - this.timeline.startedNanos) / 1e6
   }
 
@@ -123,50 +151,56 @@ export class Life {
     this.requestedAt = this.clock.currentTimeMillisUnsafe()
     this.liveAtRequest = this.tasks.snapshotUnsafe()
     if (this.root.phaseUnsafe()._tag === "Forced") timeline.force(this.nowNanos())
+    // From here on a blocked loop has an end, whichever phase comes first.
+    this.root.setDeadlineUnsafe(this.deadlineNanos("tasks"))
+    this.tellGuard()
     return timeline
   }
 
   private onForced(): void {
     if (this.timeline === undefined) return
     this.timeline.force(this.nowNanos())
-    if (this.phase !== undefined) this.root.setDeadlineUnsafe(this.deadlineNanos(this.phase))
+    this.root.setDeadlineUnsafe(this.visibleDeadline())
     this.tellGuard()
   }
 
-  /** When a phase that is running or begins now must have ended. */
+  /** When a phase must have ended. */
   deadlineNanos(phase: PhaseName): bigint {
-    return this.timeline!.deadlineNanos(phase, this.nowNanos())
+    return this.timeline!.deadlineNanos(phase)
   }
 
-  /** Runs one phase and notes how long it took. */
+  /** Until the tasks' deadline everybody sees that one; afterwards each phase its own. */
+  private visibleDeadline(): bigint {
+    const { phase } = this
+    return this.deadlineNanos(phase === undefined || phase === "delay" || phase === "stopAccepting" ? "tasks" : phase)
+  }
+
+  /** Runs one phase, with what joins it late, and notes how long it took. */
   during(phase: PhaseName, body: Effect.Effect<void>): Effect.Effect<void> {
     return Effect.suspend(() => {
-      const started = this.nowNanos()
-      const deadline = this.enter(phase)
+      const leave = this.enter(phase)
       return Effect.andThen(
-        body,
-        Effect.sync(() => this.leave(phase, started, deadline))
+        phase === "delay" || phase === "stopAccepting" ? body : Effect.andThen(body, this.openHooksEnd),
+        Effect.sync(leave)
       )
     })
   }
 
-  enter(phase: PhaseName): bigint {
+  /** Begins a phase; gives how to end it. */
+  enter(phase: PhaseName): () => void {
+    const started = this.nowNanos()
     this.phase = phase
-    this.timeline!.enter(phase)
-    // Until the tasks' deadline everybody sees that one; afterwards each phase its own.
-    const deadline = this.deadlineNanos(phase === "delay" || phase === "stopAccepting" ? "tasks" : phase)
-    this.root.setDeadlineUnsafe(deadline)
+    this.timeline!.enter(phase, started)
+    this.root.setDeadlineUnsafe(this.visibleDeadline())
     this.tellGuard()
-    return this.deadlineNanos(phase)
-  }
-
-  leave(phase: PhaseName, startedNanos: bigint, deadlineNanos: bigint): void {
-    this.phases.push({
-      phase,
-      startedMillis: this.sinceRequest(startedNanos),
-      durationMillis: Number(this.nowNanos() - startedNanos) / 1e6,
-      deadlineMillis: this.sinceRequest(deadlineNanos)
-    })
+    return () => {
+      this.phases.push({
+        phase,
+        startedMillis: this.sinceRequest(started),
+        durationMillis: Number(this.nowNanos() - started) / 1e6,
+        deadlineMillis: this.sinceRequest(this.deadlineNanos(phase))
+      })
+    }
   }
 
   /** Waits until a deadline that a force may bring nearer. */
@@ -214,19 +248,43 @@ export class Life {
   /** Runs hooks of one phase side by side; who overruns is named and left, who fails is noted. */
   runHooks(phase: PhaseName, hooks: ReadonlyArray<Hook>): Effect.Effect<void> {
     return Effect.suspend(() => {
-      const started = this.nowNanos()
       const running = hooks.map((hook) => ({ hook, fiber: this.forkHook(hook.run, phase) }))
       return Effect.forEach(
         running,
         ({ fiber, hook }) =>
           Effect.map(
-            this.awaitUntil(fiber, () => this.timeline!.deadlineNanos(phase, started)),
+            this.awaitUntil(fiber, () => this.deadlineNanos(phase)),
             (exit) => this.noteHook(phase, hook.name, fiber, exit)
           ),
         { concurrency: "unbounded", discard: true }
       )
     })
   }
+
+  /** Runs hooks beside the phases; the tasks' phase, or the one that runs when they come late, waits for them. */
+  forkHooks(phase: PhaseName, hooks: ReadonlyArray<Hook>): Fiber.Fiber<void> {
+    const fiber = Effect.runForkWith(this.context)(this.runHooks(phase, hooks))
+    this.openHooks.add(fiber)
+    fiber.addObserver(() => void this.openHooks.delete(fiber))
+    return fiber
+  }
+
+  /** A hook that was registered after its phase had begun runs at once, within the phase that runs now. */
+  runLate(hook: Hook): void {
+    if (this.stage === "stopped" || this.phase === undefined) return
+    const { phase } = this
+    this.forkHooks(phase === "delay" || phase === "stopAccepting" ? "tasks" : phase, [hook])
+  }
+
+  get hasOpenHooks(): boolean {
+    return this.openHooks.size > 0
+  }
+
+  /** Waits for the hooks that run beside the phases; each of them ends by its own deadline. */
+  readonly openHooksEnd: Effect.Effect<void> = Effect.suspend(() => {
+    for (const fiber of this.openHooks) return Effect.andThen(awaitEnd(fiber), this.openHooksEnd)
+    return Effect.void
+  })
 
   private noteHook(
     phase: PhaseName,
@@ -238,7 +296,7 @@ export class Life {
       fiber.interruptUnsafe()
       this.noteLeft({ type: "hook", name, phase })
     } else if (Exit.isFailure(exit.value)) {
-      this.fault(name, exit.value.cause)
+      this.fault(phase, name, exit.value.cause)
     }
   }
 
@@ -247,143 +305,26 @@ export class Life {
     this.leftBehind.push(row)
   }
 
-  fault(where: string, cause: Cause.Cause<unknown>): void {
-    this.faults.push({ where, cause })
-    this.log(Effect.logError(`${where} failed`, cause))
+  fault(phase: PhaseName | undefined, where: string, cause: Cause.Cause<unknown>): void {
+    this.faults.push({ phase, where, cause })
+    this.log(Failure.log(`${where} failed`, cause))
   }
 
+  /** Writes a line from a plain callback. */
   log(line: Effect.Effect<void>): void {
-    Effect.runForkWith(this.context)(line)
+    Effect.runForkWith(this.context)(Effect.ignoreCause(line))
   }
 
-  // ---------------------------------------------------------------------------
-  // Reload
-  // ---------------------------------------------------------------------------
-
-  /** Set once the service runs. */
-  reload: Effect.Effect<unknown, unknown> | undefined = undefined
-  private reloading: "no" | "running" | "again" | "whenRunning" = "no"
-
-  /** Reloads now; after the reload that is running; or as soon as the service runs. Requests in between become one. */
-  requestReload(): Effect.Effect<void> {
-    return Effect.suspend(() => {
-      if (this.reload === undefined) {
-        this.reloading = "whenRunning"
-        return Effect.logInfo("SIGHUP: still starting; reload follows")
-      }
-      if (this.reloading === "running" || this.reloading === "again") {
-        this.reloading = "again"
-        return Effect.void
-      }
-      this.reloading = "running"
-      this.log(this.runReload(this.reload))
-      return Effect.void
-    })
-  }
-
-  /** The service runs: a reload asked for before is due. */
-  readonly reloadIfAsked: Effect.Effect<void> = Effect.suspend(() => {
-    if (this.reloading !== "whenRunning") return Effect.void
-    this.reloading = "no"
-    return this.requestReload()
-  })
-
-  private runReload(reload: Effect.Effect<unknown, unknown>): Effect.Effect<void> {
-    return Effect.gen({ self: this }, function* () {
-      yield* Effect.logInfo("reloading")
-      const exit = yield* Effect.exit(reload)
-      if (Exit.isFailure(exit)) yield* Effect.logError("reload failed; the service goes on as it was", exit.cause)
-      else yield* Effect.logInfo("reloaded")
-      const again = this.reloading === "again"
-      this.reloading = "no"
-      if (again && this.reason === undefined) yield* this.requestReload()
-    })
-  }
-
-  // ---------------------------------------------------------------------------
-  // Results
-  // ---------------------------------------------------------------------------
-
-  exitCode(late = this.late): number {
-    return ExitCode.of({
-      reason: this.reason,
-      forcedBy: this.forcedBy,
-      failure: this.failure?.cause,
-      late,
-      fault: this.faults.length > 0,
-      signalExitCode: this.signalExitCode
-    })
-  }
-
-  /** The error a caller sees: preStart, build, onStart or run > join > onStop > flush > postStop. */
-  error(): Cause.Cause<unknown> | undefined {
-    const first = (where: string) => this.faults.find((fault) => fault.where === where)?.cause
-    return (
-      this.failure?.cause ??
-      this.joinError ??
-      first("onStop") ??
-      first("flush") ??
-      first("postStop") ??
-      this.faults[0]?.cause
-    )
-  }
-
-  report(): Report.ShutdownReport {
-    const { reason } = this
-    const detached = this.pending.filter((row) => row.state === "detached").length
-    return {
-      service: this.name,
-      reason: reason === undefined ? null : { tag: reason._tag, detail: ShutdownReason.describe(reason) },
-      requestedAt: this.requestedAt,
-      budgetMillis: Number(this.budget.budgetNanos) / 1e6,
-      durationMillis: this.sinceRequest(this.nowNanos()),
-      forcedBy: this.forcedBy ?? (this.root.phaseUnsafe()._tag === "Forced" ? "code" : null),
-      acceptedUntil: this.stopHooks.length > 0 ? "stopAccepting" : "close",
-      phases: this.phases,
-      tasks: {
-        ended: Math.max(0, this.liveAtRequest.length - this.pending.length),
-        kinds: this.kindRows(),
-        pending: this.pending
-      },
-      leftBehind: this.leftBehind,
-      failures: [
-        ...(this.failure === undefined ? [] : [{ where: this.failure.step, message: firstLine(this.failure.cause) }]),
-        ...this.faults.map(({ cause, where }) => ({ where, message: firstLine(cause) }))
-      ],
-      exitCode: this.exitCode(detached > 0 || this.late)
-    }
-  }
-
-  private kindRows(): Array<typeof Report.KindRow.Type> {
-    const kinds = new Set([...this.liveAtRequest, ...this.pending].map((row) => row.kind))
-    return Array.from(kinds, (kind) => ({
-      kind,
-      live: this.liveAtRequest.filter((row) => row.kind === kind).length,
-      interrupted: this.pending.filter((row) => row.kind === kind && row.state === "interrupted").length,
-      detached: this.pending.filter((row) => row.kind === kind && row.state === "detached").length
-    }))
-  }
-
-  /** Phase, budget and task tree, for SIGQUIT and for the guard. */
-  dump(limit = Number.POSITIVE_INFINITY): string {
-    const tasks = this.tasks.snapshotUnsafe()
-    const tree = Task.renderTree(tasks.slice(0, limit))
-    const left =
-      this.timeline === undefined
-        ? "not stopping"
-        : `${Task.formatAge(Math.max(0, Number(this.timeline.endNanos() - this.nowNanos()) / 1e6))} of the budget left`
-    const reason = this.reason === undefined ? "" : `, reason ${ShutdownReason.describe(this.reason)}`
-    const more = tasks.length > limit ? `\n… and ${tasks.length - limit} more` : ""
-    return `${this.name}: ${this.stage}${this.phase === undefined ? "" : `, phase ${this.phase}`}, ${left}${reason}; ${tasks.length} live task(s)\n${tree}${more}\n`
-  }
-
+  /** Tells the guard when the process must be gone, with which code, and what to say then. */
   private tellGuard(): void {
     this.guard.update({
       deadlineNanos: this.timeline!.endNanos(),
-      exitCode: this.exitCode(true),
-      report: this.dump(GUARD_LINES)
+      exitCode: Results.exitCode(this, true),
+      report: Results.dump(this, GUARD_LINES)
     })
   }
 }
 
-const firstLine = (cause: Cause.Cause<unknown>): string => Cause.pretty(cause).split("\n", 1)[0] ?? ""
+/** Waits for the end of a fiber; being interrupted meanwhile leaves the fiber alone. */
+export const awaitEnd = (fiber: Fiber.Fiber<unknown, unknown>): Effect.Effect<void> =>
+  Effect.callback((resume) => Effect.sync(fiber.addObserver(() => resume(Effect.void))))

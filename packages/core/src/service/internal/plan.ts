@@ -15,7 +15,8 @@ import * as Scope from "effect/Scope"
 import * as ShutdownReason from "../../shutdown/ShutdownReason.ts"
 import type { ShutdownDeadlineExceeded } from "../../tasks/TaskRegistryError.ts"
 import type { FinalizerTracker } from "./finalizers.ts"
-import type { Hook, HookBody, Life } from "./life.ts"
+import { awaitEnd, type Hook, type HookBody, type Life } from "./life.ts"
+import * as Results from "./results.ts"
 import type { Started } from "./start.ts"
 import { noteLateFailure } from "./start.ts"
 
@@ -32,33 +33,82 @@ export interface Parts {
 /** Everything from the request to postStop. */
 export const stop = (life: Life, parts: Parts): Effect.Effect<void> =>
   Effect.gen(function* () {
-    const timeline = life.beginTimeline()
-    const reason = life.reason ?? ShutdownReason.Requested({ by: "Main" })
-    yield* Effect.logInfo(
-      `stopping: ${ShutdownReason.describe(reason)}; budget ${Duration.format(Duration.nanos(life.budget.budgetNanos))}, ` +
-        `${life.liveAtRequest.length} live task(s)`
-    )
+    life.beginTimeline()
+    sayStopping(life)
     const wasRunning = Option.isSome(parts.started.services)
     if (wasRunning) {
       // Without a running service nobody was told it is ready, so nobody needs time to notice.
       yield* life.during(
         "delay",
-        life.until(() => timeline.deadlineNanos("delay", life.nowNanos()))
+        life.until(() => life.deadlineNanos("delay"))
       )
     }
-    yield* life.during("stopAccepting", stopAccepting(life, reason))
+    yield* life.during("stopAccepting", stopAccepting(life))
     yield* drain(life, parts)
     yield* life.during("workers", Effect.void)
     if (wasRunning) {
       yield* life.during("onStop", life.runHooks("onStop", hook("onStop", parts.onStop)))
-      yield* life.during("flush", life.runHooks("flush", [...life.flushHooks, ...hook("flush", parts.flush)]))
+      yield* life.during("flush", flush(life, hook("flush", parts.flush)))
     }
     yield* life.during("close", close(life, parts))
     yield* life.during("postStop", life.runHooks("postStop", hook("postStop", parts.postStop)))
   })
 
+/**
+ * preStart did not succeed: nothing else runs. An interrupted one is waited for until the tasks' deadline, and what it
+ * spawned gets the last words.
+ */
+export const abandonPreStart = (life: Life, started: Started): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    life.beginTimeline()
+    const isOver = (): boolean => started.fiber.pollUnsafe() !== undefined
+    if (!isOver()) {
+      yield* life.during(
+        "tasks",
+        Effect.raceFirst(
+          awaitEnd(started.fiber),
+          life.until(() => life.deadlineNanos("tasks"))
+        )
+      )
+    }
+    if (!isOver() || life.tasks.snapshotUnsafe().length > 0) {
+      const join = Effect.runForkWith(life.context)(life.tasks.joinAll(0))
+      const both = Effect.andThen(awaitEnd(started.fiber), awaitEnd(join))
+      yield* life.during(
+        "lastWords",
+        Effect.raceFirst(
+          both,
+          life.until(() => life.deadlineNanos("lastWords"))
+        )
+      )
+      yield* noteJoin(life, join)
+      // It had no deadline to miss: only what outlived the last words is late.
+      life.late = life.leftBehind.length > 0
+      life.joinError = undefined
+    }
+    const exit = started.fiber.pollUnsafe()
+    if (exit === undefined) life.noteLeft({ type: "start", name: "preStart", phase: "lastWords" })
+    else noteLateFailure(life, started, exit)
+  })
+
+const sayStopping = (life: Life): void => {
+  const live = life.liveAtRequest.length
+  const { reason } = life
+  // A start that failed has just been told, in one line.
+  if (reason === undefined || (life.failedToStart && live === 0)) return
+  const budget = Duration.format(Duration.nanos(life.budget.budgetNanos))
+  life.log(Effect.logInfo(`stopping: ${Results.nameOf(reason)}; budget ${budget}, ${live} live task(s)`))
+}
+
 const hook = (name: string, run: HookBody | undefined): ReadonlyArray<Hook> =>
   run === undefined ? [] : [{ name, run }]
+
+/** What the layer registered, then the option. */
+const flush = (life: Life, option: ReadonlyArray<Hook>): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    life.flushing = true
+    return Effect.andThen(life.runHooks("flush", life.flushHooks), life.runHooks("flush", option))
+  })
 
 // -----------------------------------------------------------------------------
 // Stop accepting
@@ -68,84 +118,104 @@ const hook = (name: string, run: HookBody | undefined): ReadonlyArray<Hook> =>
  * The root drains, then the hooks run. Like a kind of task, a hook that takes long is waited for only for its share of
  * the time; it goes on beside the draining and is named if it is still running at the tasks' deadline.
  */
-const stopAccepting = (life: Life, reason: ShutdownReason.ShutdownReason): Effect.Effect<void> =>
+const stopAccepting = (life: Life): Effect.Effect<void> =>
   Effect.suspend(() => {
     life.stoppedAccepting = true
-    life.root.drainUnsafe(reason)
+    life.root.drainUnsafe(life.reason ?? ShutdownReason.Requested({ by: "Main" }))
     if (life.stopHooks.length === 0) return Effect.void
     const now = life.nowNanos()
     const deadline = life.deadlineNanos("tasks")
     const kinds = new Set(life.tasks.snapshotUnsafe().map((task) => task.kind)).size
     const share = (deadline > now ? deadline - now : 0n) / BigInt(kinds + 1)
     return Effect.raceFirst(
-      Effect.andThen(lateHooks(life), Effect.void),
+      awaitEnd(life.forkHooks("tasks", life.stopHooks)),
       life.until(() => min(now + share, life.deadlineNanos("tasks")))
     )
-  })
-
-/** The hooks in a fiber that outlives the phase. */
-const lateHooks = (life: Life): Effect.Effect<void> =>
-  Effect.suspend(() => {
-    const fiber = Effect.runForkWith(life.context)(life.runHooks("tasks", life.stopHooks))
-    return Effect.callback<void>((resume) => {
-      fiber.addObserver(() => resume(Effect.void))
-    })
   })
 
 const min = (a: bigint, b: bigint): bigint => (a < b ? a : b)
 
 // -----------------------------------------------------------------------------
-// Drain: tasks, run, and a start that was interrupted
+// Drain: tasks, run, a reload, and a start that was interrupted
 // -----------------------------------------------------------------------------
+
+/** Something other than a task that is told by the token and waited for like one. */
+interface Piece {
+  readonly type: "start" | "run" | "hook"
+  readonly name: string
+  readonly fiber: Fiber.Fiber<unknown, unknown>
+}
 
 const drain = (life: Life, parts: Parts): Effect.Effect<void> =>
   Effect.gen(function* () {
-    const began = life.nowNanos()
-    const deadline = life.enter("tasks")
-    const left = deadline > began ? deadline - began : 0n
-    const join = Effect.runForkWith(life.context)(life.tasks.joinAll(Duration.nanos(left)))
-    // Observed at once: an exit must not be missed because the plan looks at another fiber first.
-    const fibers: ReadonlyArray<Fiber.Fiber<unknown, unknown>> = [
-      join,
-      ...(Option.isNone(parts.started.services) ? [parts.started.fiber] : []),
-      ...(parts.run === undefined ? [] : [parts.run])
-    ]
-    const all = Effect.forEach(fibers, (fiber) => awaitEnd(fiber), { concurrency: "unbounded", discard: true })
+    const leave = life.enter("tasks")
+    const [now, deadline] = [life.nowNanos(), life.deadlineNanos("tasks")]
+    const join = Effect.runForkWith(life.context)(
+      life.tasks.joinAll(Duration.nanos(deadline > now ? deadline - now : 0n))
+    )
+    const pieces = piecesOf(life, parts)
+    const fibers = [join, ...pieces.map((piece) => piece.fiber)]
+    const all = Effect.andThen(
+      Effect.forEach(fibers, awaitEnd, { concurrency: "unbounded", discard: true }),
+      life.openHooksEnd
+    )
     yield* Effect.raceFirst(
       all,
-      life.until(() => life.timeline!.deadlineNanos("tasks", began))
+      life.until(() => life.deadlineNanos("tasks"))
     )
-    const inTime = fibers.every((fiber) => fiber.pollUnsafe() !== undefined)
-    life.leave("tasks", began, deadline)
-    if (!inTime) yield* lastWords(life, parts, all)
+    leave()
+    if (life.hasOpenHooks || fibers.some(isLive)) yield* life.during("lastWords", lastWords(life, parts, pieces, all))
     yield* noteJoin(life, join)
     noteStart(life, parts)
   })
 
+const piecesOf = (life: Life, parts: Parts): ReadonlyArray<Piece> => [
+  ...(Option.isSome(parts.started.services)
+    ? []
+    : [{ type: "start" as const, name: parts.started.step(), fiber: parts.started.fiber }]),
+  ...(parts.run === undefined ? [] : [{ type: "run" as const, name: "run", fiber: parts.run }]),
+  ...(life.reload.fiber === undefined ? [] : [{ type: "hook" as const, name: "onReload", fiber: life.reload.fiber }])
+]
+
+const isLive = (fiber: Fiber.Fiber<unknown, unknown>): boolean => fiber.pollUnsafe() === undefined
+
 /** Stragglers are interrupted, the registry's by the join; all share one grace. */
-const lastWords = (life: Life, parts: Parts, all: Effect.Effect<void>): Effect.Effect<void> =>
+const lastWords = (
+  life: Life,
+  parts: Parts,
+  pieces: ReadonlyArray<Piece>,
+  all: Effect.Effect<void>
+): Effect.Effect<void> =>
   Effect.gen(function* () {
-    const began = life.nowNanos()
-    const deadline = life.enter("lastWords")
-    if (parts.run !== undefined && parts.run.pollUnsafe() === undefined) {
+    const late = pieces.filter((piece) => isLive(piece.fiber))
+    for (const { fiber, type } of late) {
+      // A start was interrupted when the stop was requested.
+      if (type === "start") continue
       life.late = true
-      parts.run.interruptUnsafe()
+      fiber.interruptUnsafe()
     }
     yield* Effect.raceFirst(
       all,
-      life.until(() => life.timeline!.deadlineNanos("lastWords", began))
+      life.until(() => life.deadlineNanos("lastWords"))
     )
-    if (parts.run !== undefined && parts.run.pollUnsafe() === undefined) {
-      life.noteLeft({ type: "run", name: "run", phase: "lastWords" })
+    for (const { fiber, name, type } of late) {
+      if (!isLive(fiber)) life.interrupted.push({ type, name })
+      else if (type === "start") noteHangingStart(life, parts)
+      else life.noteLeft({ type, name, phase: "lastWords" })
     }
-    life.leave("lastWords", began, deadline)
   })
 
-const awaitEnd = (fiber: Fiber.Fiber<unknown, unknown>): Effect.Effect<void> =>
-  Effect.callback((resume) => {
-    const stop = fiber.addObserver(() => resume(Effect.void))
-    return Effect.sync(stop)
-  })
+/** A build that fails releases what it had by itself; if that hangs, it is a finalizer that hangs. */
+const noteHangingStart = (life: Life, parts: Parts): void => {
+  const finalizers = parts.tracker.running()
+  if (finalizers.length === 0) life.noteLeft({ type: "start", name: parts.started.step(), phase: "lastWords" })
+  for (const name of finalizers) life.noteLeft({ type: "finalizer", name, phase: "lastWords" })
+}
+
+const noteStart = (life: Life, parts: Parts): void => {
+  const exit = parts.started.fiber.pollUnsafe()
+  if (exit !== undefined) noteLateFailure(life, parts.started, exit)
+}
 
 /** The join bounds itself; it ends by the deadline plus the last words. */
 const noteJoin = (
@@ -166,33 +236,21 @@ const noteJoin = (
     }
   })
 
-const noteStart = (life: Life, parts: Parts): void => {
-  if (Option.isSome(parts.started.services)) return
-  const exit = parts.started.fiber.pollUnsafe()
-  if (exit !== undefined) return noteLateFailure(life, parts.started, exit)
-  // A build that fails releases what it had by itself; if that hangs, it is a finalizer that hangs.
-  const finalizers = parts.tracker.running()
-  if (finalizers.length === 0) life.noteLeft({ type: "start", name: parts.started.step(), phase: "tasks" })
-  for (const name of finalizers) life.noteLeft({ type: "finalizer", name, phase: "tasks" })
-}
-
 // -----------------------------------------------------------------------------
 // Close
 // -----------------------------------------------------------------------------
 
 const close = (life: Life, parts: Parts): Effect.Effect<void> =>
   Effect.gen(function* () {
-    const began = life.nowNanos()
     const { layerScope, tracker } = parts
     tracker.watch()
     const exit = life.failure === undefined ? Exit.void : Exit.failCause(life.failure.cause)
     const fiber = Effect.runForkWith(life.context)(Scope.close(layerScope, exit))
-    const ended = yield* life.awaitUntil(fiber, () => life.timeline!.deadlineNanos("close", began))
-    for (const { cause, name } of tracker.died) life.fault(`finalizer of ${name}`, cause)
+    const ended = yield* life.awaitUntil(fiber, () => life.deadlineNanos("close"))
+    for (const { cause, name } of tracker.died) life.fault("close", `finalizer of ${name}`, cause)
     if (Option.isNone(ended)) {
       for (const name of tracker.running()) life.noteLeft({ type: "finalizer", name, phase: "close" })
-      life.late = true
     } else if (Exit.isFailure(ended.value) && tracker.died.length === 0) {
-      life.fault("a finalizer", ended.value.cause)
+      life.fault("close", "a finalizer", ended.value.cause)
     }
   })

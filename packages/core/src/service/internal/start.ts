@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
+import * as Failure from "../../internal/failure.ts"
 import * as ShutdownReason from "../../shutdown/ShutdownReason.ts"
 import type { Life, StartStep } from "./life.ts"
 
@@ -17,12 +18,15 @@ export interface Steps {
   readonly preStart: Effect.Effect<unknown, unknown>
   readonly build: Effect.Effect<Context.Context<never>, unknown>
   readonly onStart: (services: Context.Context<never>) => Effect.Effect<unknown, unknown>
+  /** A cause without what is told elsewhere: finalizers that died when the build failed. */
+  readonly untold: (cause: Cause.Cause<unknown>) => Cause.Cause<unknown>
 }
 
 export interface Started {
   /** How far it came. */
   readonly step: () => StartStep
   readonly fiber: Fiber.Fiber<Context.Context<never>, unknown>
+  readonly untold: Steps["untold"]
   /** The layer's services, once everything of the start succeeded. */
   readonly services: Option.Option<Context.Context<never>>
 }
@@ -33,9 +37,11 @@ export const start = (life: Life, steps: Steps): Effect.Effect<Started> =>
     let step: StartStep = "preStart"
     const body = Effect.gen(function* () {
       yield* steps.preStart
+      yield* checkpoint(life)
       step = "build"
       life.stage = "building"
       const services = yield* steps.build
+      yield* checkpoint(life)
       step = "onStart"
       life.stage = "onStart"
       yield* steps.onStart(services)
@@ -48,23 +54,31 @@ export const start = (life: Life, steps: Steps): Effect.Effect<Started> =>
     )
     const services = Option.flatMap(exit, Exit.getSuccess)
     if (Option.isNone(exit)) fiber.interruptUnsafe()
-    else if (Exit.isFailure(exit.value)) failed(life, step, exit.value.cause)
-    return { step: () => step, fiber, services }
+    // Interrupted by itself, or by nobody we know of: without a request there is no reason to stop but this.
+    else if (Exit.isFailure(exit.value) && (life.reason === undefined || !Cause.hasInterruptsOnly(exit.value.cause))) {
+      failed(life, step, steps.untold(exit.value.cause))
+    }
+    return { step: () => step, fiber, services, untold: steps.untold }
   })
+
+/** Who asks to stop in one step of the start has asked before the next. */
+const checkpoint = (life: Life): Effect.Effect<void> =>
+  Effect.suspend(() => (life.reason === undefined ? Effect.void : Effect.interrupt))
 
 const failed = (life: Life, step: StartStep, cause: Cause.Cause<unknown>): void => {
   life.failure = { step, cause }
-  life.log(Effect.logError(`${step} failed`, cause))
+  life.log(Failure.log(`${step} failed`, cause))
   life.root.requestUnsafe(ShutdownReason.Fatal({ origin: step, cause }))
 }
 
 /** What an interrupted start ended with: nothing, or an error of its own that came before the interruption took hold. */
 export const noteLateFailure = (
   life: Life,
-  started: Pick<Started, "step">,
+  started: Pick<Started, "step" | "untold">,
   exit: Exit.Exit<unknown, unknown>
 ): void => {
   if (life.failure !== undefined || Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause)) return
-  life.failure = { step: started.step(), cause: exit.cause }
-  life.log(Effect.logError(`${started.step()} failed while it was interrupted`, exit.cause))
+  const cause = started.untold(exit.cause)
+  life.failure = { step: started.step(), cause }
+  life.log(Failure.log(`${started.step()} failed while it was interrupted`, cause))
 }
