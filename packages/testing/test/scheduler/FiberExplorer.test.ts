@@ -119,6 +119,8 @@ describe("one run", () => {
       yield* Effect.repeat(Effect.yieldNow, { times: 10 })
       assert.strictEqual(ticks, before)
       assert.isBelow(ticks, 1000)
+      yield* outcome(Effect.asVoid(Effect.forkDetach(Effect.forever(tick))))
+      assert.strictEqual(ticks, 2 * before)
     })
   )
 })
