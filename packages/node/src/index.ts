@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+export * as HttpStopAccepting from "./http/HttpStopAccepting.ts"
 export * as KeepAlive from "./main/KeepAlive.ts"
 export * as NodeGuard from "./main/NodeGuard.ts"
 export * as NodeSignals from "./main/NodeSignals.ts"
