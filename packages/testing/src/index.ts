@@ -1,9 +1,9 @@
 /**
  * Tools for testing services: virtual time, faults, fiber orders, signals, leaks.
  *
- * All of these need `effect`; `TestSignals`, `LeakCheck` and `TestTasks` also need
- * `@selvedge/core`. The model checker needs neither and has an entry of its own:
- * `@selvedge/testing/model`.
+ * All of these need `effect`. `TestSignals`, `LeakCheck` and `TestTasks` find the
+ * services of `@selvedge/core` by their keys and need it for their types. The model
+ * checker needs neither and has an entry of its own: `@selvedge/testing/model`.
  *
  * @since 0.1.0
  */

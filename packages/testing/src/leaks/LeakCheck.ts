@@ -133,10 +133,7 @@ const find = (
   live: LiveFibers.LiveFibers,
   handles: ReadonlyArray<string>
 ): LeaksFound | undefined => {
-  const seen = live.fibers()
-  const untracked = seen.filter((fiber) => !isTracked(fiber))
-  const unseen = live.live() - seen.length
-  const fibers = live.names(untracked).concat(unseen > 0 ? [`${unseen} that never ran`] : [])
+  const fibers = live.names((fiber) => !isTracked(fiber))
   if (tasks.length + fibers.length + handles.length === 0) return undefined
   const names = tasks.map((task) => `"${task.name}" (${task.kind} #${task.id})`)
   return new LeaksFound({ tasks: names, fibers, handles: listCounts(handles) })

@@ -16,7 +16,8 @@
  * **Gotchas**
  *
  * Fibers forked outside `watch`, or under another `FiberRuntimeMetrics` service,
- * are not seen. A fiber counts as alive from its fork, even if it never ran.
+ * are not counted. A fiber counts as alive from its fork, even if it never ran. One
+ * that runs under a scheduler provided inside is counted, but has no name here.
  *
  * @since 0.1.0
  */
@@ -30,8 +31,8 @@ import * as Scheduler from "effect/Scheduler"
 /**
  * - `live()`: how many fibers are alive. `started()`: how many were ever seen.
  * - `fibers()`: those of them that ever ran.
- * - `names(of)`: what these are called, each name once, with `× n` when several;
- *   all of them, and how many never ran, when `of` is absent.
+ * - `names(only)`: what those that satisfy `only` are called, each name once, with
+ *   `× n` when several; and how many were not seen running.
  *
  * @category models
  * @since 0.1.0
@@ -40,7 +41,7 @@ export interface LiveFibers {
   live(): number
   started(): number
   fibers(): ReadonlyArray<Fiber.Fiber<unknown, unknown>>
-  names(of?: ReadonlyArray<Fiber.Fiber<unknown, unknown>>): ReadonlyArray<string>
+  names(only?: (fiber: Fiber.Fiber<unknown, unknown>) => boolean): ReadonlyArray<string>
 }
 
 /**
@@ -125,14 +126,15 @@ class Census implements LiveFibers, Metric.FiberRuntimeMetricsService {
     return Array.from(this.#seen).filter((fiber) => fiber.pollUnsafe() === undefined)
   }
 
-  names(of?: ReadonlyArray<Fiber.Fiber<unknown, unknown>>): ReadonlyArray<string> {
+  names(only: (fiber: Fiber.Fiber<unknown, unknown>) => boolean = () => true): ReadonlyArray<string> {
+    const seen = this.fibers()
     const counts = new Map<string, number>()
-    for (const fiber of of ?? this.fibers()) {
+    for (const fiber of seen.filter(only)) {
       const name = nameOf(fiber)
       counts.set(name, (counts.get(name) ?? 0) + 1)
     }
-    const unseen = this.#live - this.fibers().length
-    if (of === undefined && unseen > 0) counts.set("a fiber that never ran", unseen)
+    const unseen = this.#live - seen.length
+    if (unseen > 0) counts.set("a fiber not seen running", unseen)
     return Array.from(counts, ([name, count]) => (count === 1 ? name : `${name} × ${count}`))
   }
 }

@@ -67,7 +67,7 @@ const show = (context: Context.Context<never>, live: LiveFibers.LiveFibers, opti
     // All is read now; loading the renderer may take a turn.
     const seen = live.fibers()
     const trees = liveTasks(context, seen).map((group) => group.tasks)
-    const others = live.names(seen.filter((fiber) => !isTracked(fiber)))
+    const others = live.names((fiber) => !isTracked(fiber))
     return Effect.map(render(trees), (tasks) => {
       const lines = [`${JSON.stringify(options?.name ?? "test")} was given up while these were alive:`, ...tasks]
       if (tasks.length === 0) lines.push("  no tasks")

@@ -182,17 +182,15 @@ export const run = <A, E, R>(
  *
  * ```ts
  * import * as Effect from "effect/Effect"
+ * import * as Ref from "effect/Ref"
  * import { FiberExplorer } from "@selvedge/testing"
  *
  * const test = Effect.gen(function* () {
- *   let count = 0
- *   const add = Effect.gen(function* () {
- *     const before = count
- *     yield* Effect.void
- *     count = before + 1
- *   })
+ *   const count = yield* Ref.make(0)
+ *   const add = Effect.flatMap(Ref.get(count), (before) => Ref.set(count, before + 1))
  *   yield* Effect.all([add, add], { concurrency: "unbounded" })
- *   if (count !== 2) return yield* Effect.fail(`lost an update: ${count}`)
+ *   const sum = yield* Ref.get(count)
+ *   if (sum !== 2) return yield* Effect.fail(`lost an update: ${sum}`)
  * })
  *
  * const report = await Effect.runPromise(FiberExplorer.explore(test))

@@ -33,7 +33,8 @@
  *   their parent until the first preemption. The same holds for a fiber woken by
  *   `Deferred`: it begins inside the fiber that completed it.
  * - _One JavaScript function is one step_: nothing is interleaved inside a
- *   synchronous callback, which is also true in production.
+ *   synchronous callback, which is also true in production. An effect that is a
+ *   value already (`Effect.void`, `Effect.succeed`) is no step inside a generator.
  * - _Threads and processes_ are out of reach; the model checker is for those.
  * - Sleepers that fall due at the same virtual instant wake in the order in which
  *   they went to sleep (`TestClock` decides that).

@@ -41,7 +41,7 @@ describe("LiveFibers", () => {
     LiveFibers.watch((fibers) =>
       Effect.gen(function* () {
         yield* Effect.forkChild(Effect.never)
-        assert.deepStrictEqual(fibers.names(), ["a fiber that never ran"])
+        assert.deepStrictEqual(fibers.names(), ["a fiber not seen running"])
       })
     )
   )

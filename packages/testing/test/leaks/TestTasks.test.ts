@@ -78,19 +78,29 @@ describe("a test that is given up", () => {
 })
 
 describe("under vitest itself", () => {
-  it.live("a test that times out shows its task tree [M1]", () =>
-    Effect.gen(function* () {
-      const root = fileURLToPath(new URL("./timeout-fixture/", import.meta.url))
-      const vitest = join(dirname(createRequire(import.meta.url).resolve("vitest/package.json")), "vitest.mjs")
-      const output = yield* Effect.callback<string>((resume) => {
-        const child = execFile(process.execPath, [vitest, "run", "--root", root], (_error, stdout, stderr) =>
-          resume(Effect.succeed(stdout + stderr))
-        )
-        return Effect.sync(() => child.kill())
-      })
-      assert.include(output, "Test timed out in 200ms")
-      assert.include(output, '"never drains" was given up while these were alive:')
-      assert.include(output, '└─ "stuck connection" (PeerConnection #1')
+  const outputOfFixture = Effect.suspend(() => {
+    const root = fileURLToPath(new URL("./timeout-fixture/", import.meta.url))
+    const vitest = join(dirname(createRequire(import.meta.url).resolve("vitest/package.json")), "vitest.mjs")
+    return Effect.callback<string>((resume) => {
+      const child = execFile(process.execPath, [vitest, "run", "--root", root], (_error, stdout, stderr) =>
+        resume(Effect.succeed(stdout + stderr))
+      )
+      return Effect.sync(() => child.kill())
     })
+  })
+
+  // A whole vitest starts here, which takes a while on a busy machine.
+  const options = { timeout: 60_000 }
+
+  it.live(
+    "a test that times out shows its task tree [M1]",
+    () =>
+      Effect.gen(function* () {
+        const output = yield* outputOfFixture
+        assert.include(output, "Test timed out in 200ms")
+        assert.include(output, '"never drains" was given up while these were alive:')
+        assert.include(output, '└─ "stuck connection" (PeerConnection #1')
+      }),
+    options
   )
 })

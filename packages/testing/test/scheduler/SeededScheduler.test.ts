@@ -186,6 +186,30 @@ describe("the limits", () => {
     })
   )
 
+  it.live("does not preempt before an effect that is a value already, inside a generator [M3]", () =>
+    Effect.gen(function* () {
+      const program = (step: Effect.Effect<void>) =>
+        Effect.gen(function* () {
+          let changed = false
+          yield* Effect.forkChild(Effect.sync(() => (changed = true)))
+          const before = changed
+          yield* step
+          return changed === before
+        })
+      const changes = (step: Effect.Effect<void>) =>
+        Effect.gen(function* () {
+          const unchanged: Array<boolean> = []
+          for (let seed = 0; seed < 50; seed++) {
+            const scheduler = yield* SeededScheduler.make({ seed, preempt: 0.5 })
+            unchanged.push(yield* program(step).pipe(under(scheduler)))
+          }
+          return unchanged.includes(false)
+        })
+      assert.isFalse(yield* changes(Effect.void))
+      assert.isTrue(yield* changes(Effect.sync(() => {})))
+    })
+  )
+
   it.live("cannot reorder promises [M3]", () =>
     Effect.gen(function* () {
       for (let seed = 0; seed < 50; seed++) {
