@@ -87,7 +87,12 @@ describe("the table of exit codes", () => {
     let rows = 0
     for (const [reason, failing] of reasons) {
       for (const forcedBy of [undefined, "SIGINT", "SIGTERM"] as const) {
-        for (const failure of [undefined, Cause.fail<unknown>("x"), Cause.fail<unknown>(new OwnCode()), Cause.die("x")]) {
+        for (const failure of [
+          undefined,
+          Cause.fail<unknown>("x"),
+          Cause.fail<unknown>(new OwnCode()),
+          Cause.die("x")
+        ]) {
           for (const late of [false, true]) {
             for (const fault of [false, true]) {
               for (const signalExitCode of [false, true]) {

@@ -150,7 +150,6 @@ export class Life {
     this.stage = "stopping"
     this.requestedAt = this.clock.currentTimeMillisUnsafe()
     this.liveAtRequest = this.tasks.snapshotUnsafe()
-    if (this.root.phaseUnsafe()._tag === "Forced") timeline.force(this.nowNanos())
     // From here on a blocked loop has an end, whichever phase comes first.
     this.root.setDeadlineUnsafe(this.deadlineNanos("tasks"))
     this.tellGuard()
@@ -166,6 +165,8 @@ export class Life {
 
   /** When a phase must have ended. */
   deadlineNanos(phase: PhaseName): bigint {
+    // Who waits for the force may be woken before our listener is called; the time line must not be behind.
+    if (this.root.phaseUnsafe()._tag === "Forced") this.timeline!.force(this.nowNanos())
     return this.timeline!.deadlineNanos(phase)
   }
 

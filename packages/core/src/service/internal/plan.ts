@@ -164,7 +164,10 @@ const drain = (life: Life, parts: Parts): Effect.Effect<void> =>
       life.until(() => life.deadlineNanos("tasks"))
     )
     leave()
-    if (life.hasOpenHooks || fibers.some(isLive)) yield* life.during("lastWords", lastWords(life, parts, pieces, all))
+    // Stragglers that end as soon as they are interrupted may be gone by now; it was their last words all the same.
+    const missed = !Exit.isSuccess(join.pollUnsafe() ?? Exit.interrupt())
+    if (missed || life.hasOpenHooks || pieces.some((piece) => isLive(piece.fiber)))
+      yield* life.during("lastWords", lastWords(life, parts, pieces, all))
     yield* noteJoin(life, join)
     noteStart(life, parts)
   })
