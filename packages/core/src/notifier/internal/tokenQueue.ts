@@ -1,0 +1,260 @@
+/**
+ * The queue of tokens: flags, places, one poller. The protocol with its numbered invariants is docs/notifier.md; this
+ * file is its only implementation, and the models explore this file.
+ *
+ * Plain synchronous code: no Effect, no time, no allocation after `attach`, nothing throws. Answers are numbers.
+ *
+ * JavaScript's atomics are sequentially consistent. Comments at a store say what it publishes and which load sees it, as
+ * if they were not.
+ *
+ * @internal
+ */
+import * as Layout from "./layout.ts"
+import { CLOSED_BIT, HEAD_WORD, PARKED_WORD, POLLER_WORD, RESCAN_BIT, STEP, TAIL_WORD } from "./layout.ts"
+
+/** What a notify did. */
+export const QUEUED = 0
+export const CONFLATED = 1
+export const CLOSED = 2
+export type Notified = typeof QUEUED | typeof CONFLATED | typeof CLOSED
+
+/** Views over the region; a producer needs nothing else. */
+export interface TokenQueue {
+  readonly words: Int32Array
+  readonly flags: Int32Array
+  readonly cells: Int32Array
+  readonly maxTokens: number
+  readonly capacity: number
+  readonly mask: number
+  readonly shift: number
+}
+
+export const attach = (memory: SharedArrayBuffer, layout: Layout.Layout): TokenQueue => ({
+  words: new Int32Array(memory, 0, layout.flagsWord),
+  flags: new Int32Array(memory, layout.flagsWord * 4, layout.maxTokens),
+  cells: new Int32Array(memory, layout.cellsWord * 4, layout.capacity),
+  maxTokens: layout.maxTokens,
+  capacity: layout.capacity,
+  mask: layout.capacity - 1,
+  shift: Layout.shiftOf(layout)
+})
+
+// -----------------------------------------------------------------------------
+// Producers
+// -----------------------------------------------------------------------------
+
+/** Says that a token is ready. `token` has been checked. */
+export const notify = (queue: TokenQueue, token: number): Notified => {
+  // Publishes what the producer wrote before; seen by the exchange of the poll that hands the token out (invariant 2).
+  if (Atomics.exchange(queue.flags, token, 1) === 1) return CONFLATED
+  return place(queue, token)
+}
+
+const place = (queue: TokenQueue, token: number): Notified => {
+  const { cells, words } = queue
+  for (;;) {
+    const head = Atomics.load(words, HEAD_WORD) // before the cell: invariant 5
+    const tail = Atomics.load(words, TAIL_WORD)
+    if ((tail & CLOSED_BIT) !== 0) return CLOSED
+    const index = (tail >>> 2) & queue.mask
+    const cell = Atomics.load(cells, index)
+    if (cell === Layout.emptyFor(tail, queue.shift)) {
+      // Claims the place and publishes the token in one step (invariant 4); seen by the load of the tail word in `poll`,
+      // through whoever advances it.
+      if (Atomics.compareExchange(cells, index, cell, token) !== cell) continue
+      const open = advance(words, tail)
+      ring(queue)
+      return open ? QUEUED : CLOSED
+    }
+    if (cell < 0) continue // the tail that was read is old
+    if (distance(tail, head) < queue.capacity) {
+      advance(words, tail)
+    } else if (Atomics.load(words, HEAD_WORD) === head) {
+      // Full, and not only by an old head: a recovery has queued tokens twice.
+      requestRescan(queue)
+      return QUEUED
+    }
+  }
+}
+
+/** Places from `head` to `tail`, of words that hold serial × 4. */
+const distance = (tail: number, head: number): number => (((tail & ~3) - head) | 0) >>> 2
+
+/**
+ * Moves the tail past the place of `tail`, unless somebody has. `false` if the queue was closed by then. The
+ * compare-and-exchange publishes the cell to the load of the tail word in `poll`.
+ */
+const advance = (words: Int32Array, tail: number): boolean => {
+  let seen = tail
+  for (;;) {
+    const found = Atomics.compareExchange(words, TAIL_WORD, seen, (seen + STEP) | 0)
+    if (found === seen || (found & ~3) !== (tail & ~3)) return (found & CLOSED_BIT) === 0
+    seen = found // the same place; only a bit below it has changed
+  }
+}
+
+/** Asks the poller to look at all flags, and wakes it. */
+const requestRescan = (queue: TokenQueue): void => {
+  // Publishes the flags that are 1 so far; seen by the load of the tail word in `poll`.
+  Atomics.or(queue.words, TAIL_WORD, RESCAN_BIT)
+  ring(queue)
+}
+
+/** Wakes a parked poller. After the tail was written: see "Park" in the protocol. */
+export const ring = (queue: TokenQueue): void => {
+  if (Atomics.load(queue.words, PARKED_WORD) === 0) return
+  if (Atomics.exchange(queue.words, PARKED_WORD, 0) !== 0) Atomics.notify(queue.words, PARKED_WORD)
+}
+
+/** After the death of a producer or a poller, or at any time: nothing that was flagged stays unseen. */
+export const recover = requestRescan
+
+/** No more tokens; `true` for the call that closed. */
+export const close = (queue: TokenQueue): boolean => {
+  const before = Atomics.or(queue.words, TAIL_WORD, CLOSED_BIT)
+  ring(queue)
+  return (before & CLOSED_BIT) === 0
+}
+
+export const isClosed = (queue: TokenQueue): boolean => (Atomics.load(queue.words, TAIL_WORD) & CLOSED_BIT) !== 0
+
+// -----------------------------------------------------------------------------
+// The poller
+// -----------------------------------------------------------------------------
+
+/** The poller's own state: only its thread sees it. */
+export interface Poller {
+  readonly queue: TokenQueue
+  /** Serial × 4 of the next place to pop. */
+  head: number
+  /** The next flag of a walk, or -1. */
+  walk: number
+  /** A rescan was asked for during the walk: begin again when it ends. */
+  walkAgain: boolean
+  /** Whether the walk goes first in the next poll: under a limit of one, queue and walk take turns. */
+  walkFirst: boolean
+}
+
+/** Takes the poller's seat; `undefined` if somebody has it. `afterDeath`: the one who had it is dead, for certain. */
+export const attachPoller = (queue: TokenQueue, afterDeath: boolean): Poller | undefined => {
+  const before = Atomics.compareExchange(queue.words, POLLER_WORD, 0, 1)
+  if (before !== 0 && !afterDeath) return undefined
+  let head = Atomics.load(queue.words, HEAD_WORD)
+  if (before !== 0) head = finishPops(queue, head)
+  // A dead poller may have been handed tokens, or have cleared `rescan`: what is flagged is looked at.
+  return { queue, head, walk: before !== 0 ? 0 : -1, walkAgain: false, walkFirst: false }
+}
+
+/** Moves head over cells a dead poller emptied without saying so. */
+const finishPops = (queue: TokenQueue, published: number): number => {
+  let head = published
+  while (Atomics.load(queue.cells, (head >>> 2) & queue.mask) === nextEmpty(queue, head)) head = (head + STEP) | 0
+  Atomics.store(queue.words, HEAD_WORD, head)
+  return head
+}
+
+/** The mark a cell gets when its place is popped: empty for the same cell one lap on. */
+const nextEmpty = (queue: TokenQueue, head: number): number =>
+  Layout.emptyFor((head + (queue.capacity << 2)) | 0, queue.shift)
+
+export const detachPoller = (poller: Poller): void => {
+  Atomics.store(poller.queue.words, POLLER_WORD, 0)
+}
+
+/**
+ * Fills `out` with at most `limit` ready tokens, oldest first, and says how many. `limit` is at most `out.length`, and at
+ * least 1.
+ */
+export const poll = (poller: Poller, out: Int32Array, limit: number): number => {
+  const tail = Atomics.load(poller.queue.words, TAIL_WORD)
+  // The only load of an empty poll.
+  if (tail === poller.head && poller.walk < 0) return 0
+  return drain(poller, tail, out, limit)
+}
+
+const drain = (poller: Poller, tail: number, out: Int32Array, limit: number): number => {
+  if ((tail & RESCAN_BIT) !== 0) {
+    // Before the flags are read: a rescan asked for during the walk begins another one.
+    Atomics.and(poller.queue.words, TAIL_WORD, ~RESCAN_BIT)
+    // A walk under way goes on to its end first, or flags before that would wait for ever under a limit.
+    if (poller.walk < 0) poller.walk = 0
+    else poller.walkAgain = true
+  }
+  const end = tail & ~3
+  if (poller.walk === -1) return pop(poller, end, out, 0, limit)
+  let count = 0
+  if (poller.walkFirst) {
+    count = walk(poller, out, 0, (limit + 1) >> 1)
+    count = pop(poller, end, out, count, limit)
+  } else {
+    count = pop(poller, end, out, 0, (limit + 1) >> 1)
+    count = walk(poller, out, count, limit)
+    count = pop(poller, end, out, count, limit)
+  }
+  poller.walkFirst = !poller.walkFirst
+  return count
+}
+
+/** Pops up to `end`, filling `out` from `from` up to `to`; gives the new count. */
+const pop = (poller: Poller, end: number, out: Int32Array, from: number, to: number): number => {
+  const { cells, flags, mask, words } = poller.queue
+  let { head } = poller
+  let count = from
+  const before = head
+  while (head !== end && count < to) {
+    const index = (head >>> 2) & mask
+    // Plain: the load of the tail word that showed this place orders it, and nobody writes the cell until it is emptied.
+    const token = cells[index]!
+    // Gives the place back; seen by the load of the cell in `place`, one lap on.
+    Atomics.store(cells, index, nextEmpty(poller.queue, head))
+    head = (head + STEP) | 0
+    // By exchange, and before the token is handed out: invariants 2 and 6. It was 0: a walk has handed it out.
+    if (Atomics.exchange(flags, token, 0) === 1) out[count++] = token
+  }
+  if (head !== before) {
+    poller.head = head
+    // After the cells: a producer that sees this head sees them emptied (invariant 5).
+    Atomics.store(words, HEAD_WORD, head)
+  }
+  return count
+}
+
+/** Hands out what is flagged, going on where the last walk stopped. */
+const walk = (poller: Poller, out: Int32Array, from: number, to: number): number => {
+  const { flags, maxTokens } = poller.queue
+  let count = from
+  while (poller.walk !== -1 && count < to) {
+    const token = poller.walk
+    if (Atomics.load(flags, token) === 1 && Atomics.exchange(flags, token, 0) === 1) out[count++] = token
+    if (token + 1 < maxTokens) {
+      poller.walk = token + 1
+    } else {
+      poller.walk = poller.walkAgain ? 0 : -1
+      poller.walkAgain = false
+    }
+  }
+  return count
+}
+
+// -----------------------------------------------------------------------------
+// Parking
+// -----------------------------------------------------------------------------
+
+/**
+ * Says that the poller is about to sleep on the parked word while it is 1. `false` if there is something to poll, or the
+ * queue is closed: then do not sleep.
+ */
+export const park = (poller: Poller): boolean => {
+  const { words } = poller.queue
+  if (poller.walk !== -1) return false
+  // Before the tail is loaded again; seen by the load in `ring`, which comes after the tail was written.
+  Atomics.store(words, PARKED_WORD, 1)
+  if (Atomics.load(words, TAIL_WORD) === poller.head) return true
+  Atomics.store(words, PARKED_WORD, 0)
+  return false
+}
+
+/** The poller woke, or gave up waiting. */
+export const unpark = (poller: Poller): void => {
+  Atomics.store(poller.queue.words, PARKED_WORD, 0)
+}

@@ -1,0 +1,373 @@
+/**
+ * Models of the notifier's queue. They import the shipped files; no algorithm lives here. The invariants they name stand
+ * in docs/notifier.md.
+ *
+ * Every model ends with a drain by whoever looks at the end, so "lost" means lost for good, not late.
+ */
+import { defineModel, Strategy } from "@selvedge/testing/model"
+import * as Layout from "../../src/notifier/internal/layout.ts"
+import * as TokenQueue from "../../src/notifier/internal/tokenQueue.ts"
+
+interface Memory {
+  readonly region: SharedArrayBuffer
+  readonly layout: Layout.Layout
+  /** What producers have to say about each token; one writer per word. */
+  readonly news: SharedArrayBuffer
+}
+
+/** A serial just before the wrap of 30 bits, so that every model also crosses it. */
+const BEFORE_WRAP = 2 ** 30 - 1
+
+const make = (maxTokens: number, startSerial = BEFORE_WRAP): Memory => {
+  const layout = Layout.make(maxTokens)
+  const region = new SharedArrayBuffer(layout.totalBytes)
+  Layout.format(region, layout, startSerial)
+  return { region, layout, news: new SharedArrayBuffer(4 * 8) }
+}
+
+/** Writes news and notifies, once per token given; answers what each notify said. */
+const producer =
+  (own: number, tokens: ReadonlyArray<number>) =>
+  ({ layout, news, region }: Memory): ReadonlyArray<number> => {
+    const queue = TokenQueue.attach(region, layout)
+    const data = new Int32Array(news)
+    return tokens.map((token, i) => {
+      Atomics.store(data, own, i + 1)
+      return TokenQueue.notify(queue, token)
+    })
+  }
+
+/** What a consumer was handed, in order, with the news it then read. */
+interface Seen {
+  readonly tokens: ReadonlyArray<number>
+  readonly news: ReadonlyArray<ReadonlyArray<number>>
+}
+
+const consume = (memory: Memory, poller: TokenQueue.Poller, polls: number, limit: number): Seen => {
+  const data = new Int32Array(memory.news)
+  const out = new Int32Array(Math.max(limit, 1))
+  const tokens: Array<number> = []
+  const news: Array<ReadonlyArray<number>> = []
+  for (let i = 0; i < polls; i++) {
+    const count = TokenQueue.poll(poller, out, limit)
+    for (let j = 0; j < count; j++) {
+      tokens.push(out[j]!)
+      news.push([Atomics.load(data, 0), Atomics.load(data, 1), Atomics.load(data, 2)])
+    }
+  }
+  return { tokens, news }
+}
+
+const consumer =
+  (polls: number, limit: number) =>
+  (memory: Memory): Seen => {
+    const poller = TokenQueue.attachPoller(TokenQueue.attach(memory.region, memory.layout), false)
+    if (poller === undefined) throw new Error("the seat is taken")
+    const seen = consume(memory, poller, polls, limit)
+    // A walk under way would be lost with the poller's own state: the seat is given up only without one.
+    if (poller.walk !== -1) throw new Error("a walk without a recovery")
+    TokenQueue.detachPoller(poller)
+    return seen
+  }
+
+/** Drains what is left, as the next poller would. */
+const rest = (memory: Memory, afterDeath = false): Seen => {
+  const poller = TokenQueue.attachPoller(TokenQueue.attach(memory.region, memory.layout), afterDeath)
+  if (poller === undefined) throw new Error("the seat is taken")
+  return consume(memory, poller, 4, memory.layout.maxTokens)
+}
+
+const fail = (message: string): never => {
+  throw new Error(message)
+}
+
+/** Invariants 1 and 2: whoever is handed a token last has read the last news about it. */
+const nothingLost = (
+  seen: Seen,
+  expected: ReadonlyMap<number, ReadonlyArray<readonly [own: number, value: number]>>
+) => {
+  for (const [token, wanted] of expected) {
+    const last = seen.tokens.lastIndexOf(token)
+    if (last < 0) fail(`token ${token} was lost`)
+    for (const [own, value] of wanted) {
+      const found = seen.news[last]![own]!
+      if (found < value) fail(`token ${token}: the last news of producer ${own} is ${value}, the handler saw ${found}`)
+    }
+  }
+}
+
+const both = (a: Seen | undefined, b: Seen): Seen =>
+  a === undefined ? b : { tokens: [...a.tokens, ...b.tokens], news: [...a.news, ...b.news] }
+
+export const sameToken = defineModel({
+  name: "notifier: 2 producers × 2, one token",
+  setup: () => make(1),
+  threads: { p: producer(0, [0, 0]), q: producer(1, [0, 0]), consumer: consumer(2, 1) },
+  check: (memory, { consumer }) => {
+    nothingLost(
+      both(consumer, rest(memory)),
+      new Map([
+        [
+          0,
+          [
+            [0, 2],
+            [1, 2]
+          ]
+        ]
+      ])
+    )
+  }
+})
+
+export const differentTokens = defineModel({
+  name: "notifier: 2 producers × 2, two tokens each",
+  setup: () => make(2),
+  threads: { p: producer(0, [0, 1]), q: producer(1, [1, 0]), consumer: consumer(2, 2) },
+  check: (memory, { consumer }) => {
+    nothingLost(
+      both(consumer, rest(memory)),
+      new Map([
+        [
+          0,
+          [
+            [0, 1],
+            [1, 2]
+          ]
+        ],
+        [
+          1,
+          [
+            [0, 2],
+            [1, 1]
+          ]
+        ]
+      ])
+    )
+  }
+})
+
+export const firstQueuedFirstOut = defineModel({
+  name: "notifier: order of queueing, limit 1",
+  setup: () => make(2),
+  threads: {
+    // The second producer begins when the first has ended, so the order is known.
+    p: producer(0, [0, 1]),
+    q: { run: producer(1, [0, 1]), after: "p" },
+    consumer: consumer(3, 1)
+  },
+  check: (memory, { consumer }) => {
+    const { tokens } = both(consumer, rest(memory))
+    // Whatever was conflated when: 0 came first, and two hand-outs of one token are never neighbours unless queued so.
+    if (tokens[0] !== 0) fail(`handed out ${tokens.join(", ")}`)
+    if (tokens.filter((token) => token === 0).length > 2 || tokens.length > 4) fail(`too many: ${tokens.join(", ")}`)
+  }
+})
+
+/** Sleeps on the parked word whenever there is nothing, until every producer's last news has been seen. */
+const receiver =
+  (token: number, wanted: ReadonlyArray<number>, timeoutMillis?: number) =>
+  (memory: Memory): number => {
+    const queue = TokenQueue.attach(memory.region, memory.layout)
+    const poller = TokenQueue.attachPoller(queue, false)!
+    const data = new Int32Array(memory.news)
+    const out = new Int32Array(1)
+    let wakes = 0
+    for (let done = false; !done;) {
+      while (TokenQueue.poll(poller, out, 1) === 0) {
+        if (!TokenQueue.park(poller)) {
+          if (TokenQueue.isClosed(queue) && poller.walk === -1) return wakes
+          continue
+        }
+        // Only the first sleep gives up, or the search would never end.
+        Atomics.wait(queue.words, Layout.PARKED_WORD, 1, wakes === 0 ? timeoutMillis : undefined)
+        TokenQueue.unpark(poller)
+        wakes++
+      }
+      if (out[0] !== token) fail(`handed out ${out[0]}`)
+      done = wanted.every((value, own) => Atomics.load(data, own) >= value)
+    }
+    TokenQueue.detachPoller(poller)
+    return wakes
+  }
+
+export const sleeping = defineModel({
+  name: "notifier: 2 notifies, a poller that sleeps",
+  setup: () => make(1),
+  threads: { p: producer(0, [0, 0]), receiver: receiver(0, [2]) }
+})
+
+export const sleepingWithTwo = defineModel({
+  name: "notifier: 2 producers × 2, a poller that sleeps",
+  setup: () => make(1),
+  // Too many orders to exhaust; the one before and `closeWhileWaiting` exhaust the parts.
+  options: { strategy: Strategy.chess({ preemptions: 3 }), requireExhaustive: false },
+  threads: { p: producer(0, [0, 0]), q: producer(1, [0, 0]), receiver: receiver(0, [2, 2]) }
+})
+
+export const sleepingWithTimeout = defineModel({
+  name: "notifier: a poller that sleeps, gives up, and sleeps again",
+  setup: () => make(1),
+  // The second round must not miss a notification because of what the first left behind.
+  options: { timeouts: "any" },
+  threads: { p: producer(0, [0, 0]), receiver: receiver(0, [2], 10) }
+})
+
+/** Polls and sleeps until closed and empty; answers the tokens it was handed. */
+const untilClosed = (memory: Memory): ReadonlyArray<number> => {
+  const queue = TokenQueue.attach(memory.region, memory.layout)
+  const poller = TokenQueue.attachPoller(queue, false)!
+  const out = new Int32Array(memory.layout.maxTokens)
+  const tokens: Array<number> = []
+  for (;;) {
+    // Closed is read before the poll: what was queued before it is handed out first.
+    const closed = TokenQueue.isClosed(queue)
+    const count = TokenQueue.poll(poller, out, out.length)
+    tokens.push(...out.subarray(0, count))
+    if (count > 0) continue
+    if (closed) return tokens
+    if (!TokenQueue.park(poller)) continue
+    Atomics.wait(queue.words, Layout.PARKED_WORD, 1)
+    TokenQueue.unpark(poller)
+  }
+}
+
+export const closeWhileWaiting = defineModel({
+  name: "notifier: close against 2 notifies and a poller that sleeps",
+  setup: () => make(2),
+  threads: {
+    p: producer(0, [0, 1]),
+    closer: ({ layout, region }: Memory) => {
+      const queue = TokenQueue.attach(region, layout)
+      return [TokenQueue.close(queue), TokenQueue.close(queue)]
+    },
+    poller: untilClosed
+  },
+  check: (_, { closer, p, poller }) => {
+    if (closer?.[0] !== true || closer[1] !== false) fail("exactly one call closes")
+    p?.forEach((said, token) => {
+      if (said === TokenQueue.QUEUED && !poller?.includes(token)) fail(`token ${token} was queued and not handed out`)
+    })
+  }
+})
+
+export const rescanUnderLimit = defineModel({
+  name: "notifier: recovery under a limit of 1 beside 2 notifies",
+  setup: () => make(2),
+  threads: {
+    p: producer(0, [0, 1]),
+    recovery: ({ layout, region }: Memory) => {
+      const queue = TokenQueue.attach(region, layout)
+      TokenQueue.recover(queue)
+      TokenQueue.recover(queue)
+    },
+    consumer: (memory: Memory) => {
+      const poller = TokenQueue.attachPoller(TokenQueue.attach(memory.region, memory.layout), false)!
+      return { poller, seen: consume(memory, poller, 3, 1) }
+    }
+  },
+  check: (memory, { consumer }) => {
+    const { poller, seen } = consumer!
+    const all = both(seen, consume(memory, poller, 6, 1))
+    nothingLost(
+      all,
+      new Map([
+        [0, [[0, 1]]],
+        [1, [[0, 2]]]
+      ])
+    )
+  }
+})
+
+export const fullByRecovery = defineModel({
+  name: "notifier: a queue of 2 places filled by recoveries",
+  setup: () => make(1),
+  threads: {
+    p: producer(0, [0, 0, 0]),
+    // Walks only, pops nothing: each walk hands the token out and leaves its entry in the queue.
+    walker: (memory: Memory) => {
+      const queue = TokenQueue.attach(memory.region, memory.layout)
+      const poller = TokenQueue.attachPoller(queue, false)!
+      const data = new Int32Array(memory.news)
+      let last = 0
+      const out = new Int32Array(1)
+      for (let i = 0; i < 3; i++) {
+        TokenQueue.recover(queue)
+        poller.walkFirst = true
+        if (TokenQueue.poll(poller, out, 1) === 1) last = Atomics.load(data, 0)
+      }
+      return { poller, last }
+    }
+  },
+  check: (memory, { walker }) => {
+    const seen = consume(memory, walker!.poller, 4, 1)
+    const last = seen.news.at(-1)?.[0] ?? walker!.last
+    if (last !== 3) fail(`the last news is 3, the handler saw ${last}`)
+  }
+})
+
+/** The recovery that a supervisor would run, after the producer `p` ended or died. */
+const recovery = {
+  after: "p",
+  run: ({ layout, region }: Memory) => TokenQueue.recover(TokenQueue.attach(region, layout))
+}
+
+export const deathOfProducer = defineModel({
+  name: "notifier: a producer dies at any step beside 2 notifies",
+  setup: () => make(1),
+  options: { crash: { threads: ["p"] } },
+  threads: { p: producer(0, [0, 0]), q: producer(1, [0, 0]), recovery, consumer: consumerWithWalk(2) },
+  check: (memory, { consumer, q }) => {
+    if (q === undefined) fail("the other producer was held up")
+    const all = both(consumer!.seen, consume(memory, consumer!.poller, 6, 1))
+    nothingLost(all, new Map([[0, [[1, 2]]]]))
+  }
+})
+
+export const deathOfTwoProducers = defineModel({
+  name: "notifier: two producers die at any step",
+  setup: () => make(1),
+  options: { crash: { threads: ["p", "q"], together: true } },
+  threads: {
+    p: producer(0, [0, 0]),
+    q: producer(1, [0, 0]),
+    recovery,
+    recoveryOfQ: { ...recovery, after: "q" },
+    // Comes after both: the queue must still serve it.
+    last: { after: "recoveryOfQ", run: producer(2, [0, 0]) }
+  },
+  check: (memory) => {
+    const seen = rest(memory)
+    nothingLost(seen, new Map([[0, [[2, 2]]]]))
+  }
+})
+
+export const deathOfPoller = defineModel({
+  name: "notifier: the poller dies at any step; the next one goes on",
+  setup: () => make(2),
+  options: { crash: { threads: ["poller"] } },
+  threads: {
+    p: producer(0, [0, 1]),
+    poller: (memory: Memory) => consumer(2, 2)(memory),
+    // Said after the death: nothing of the dead poller may swallow it.
+    later: { after: "poller", run: producer(1, [1, 0]) }
+  },
+  check: (memory, _, { crashed }) => {
+    const queue = TokenQueue.attach(memory.region, memory.layout)
+    const seen = rest(memory, crashed.length > 0)
+    nothingLost(
+      seen,
+      new Map([
+        [0, [[1, 2]]],
+        [1, [[1, 1]]]
+      ])
+    )
+    if (queue.flags.some((flag) => flag !== 0)) fail("a flag is left: its token would be conflated for ever")
+  }
+})
+
+function consumerWithWalk(polls: number) {
+  return (memory: Memory) => {
+    const poller = TokenQueue.attachPoller(TokenQueue.attach(memory.region, memory.layout), false)!
+    return { poller, seen: consume(memory, poller, polls, 1) }
+  }
+}
