@@ -54,7 +54,13 @@ export const listen = (life: Life, handlers: Handlers): Effect.Effect<never> => 
   const onUncaught = (origin: Signals.UncaughtOrigin, error: unknown): Effect.Effect<void> => {
     const cause = Cause.die(error)
     uncaught++
-    if (life.root.requestUnsafe(ShutdownReason.Fatal({ origin, cause }))) return say(Effect.logError(origin, cause))
+    if (life.reason === undefined) {
+      // Said first: a request runs what waits for it on the spot, and that may be the whole of the shutdown.
+      return Effect.andThen(
+        say(Effect.logError(origin, cause)),
+        Effect.sync(() => void life.root.requestUnsafe(ShutdownReason.Fatal({ origin, cause })))
+      )
+    }
     return Effect.sync(() => {
       if (uncaught <= LOGGED_ERRORS) life.fault(undefined, origin, cause)
       else life.suppressed++
