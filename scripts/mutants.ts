@@ -34,6 +34,8 @@ import { withCopy } from "./internal/throwAwayCopy.ts"
 import { type FileResult, runTests } from "./internal/vitestRun.ts"
 
 const RUN_SECONDS = 90
+/** Many a mutant makes its test wait for ever; a green test of ours is far quicker than this. */
+const MUTATED_TEST_SECONDS = 8
 
 interface Mutant {
   readonly name: string
@@ -84,7 +86,12 @@ const theTest = (run: FileResult, mutant: Mutant): { readonly status: string; re
 const greens = async (copy: string, mutants: ReadonlyArray<Mutant>): Promise<ReadonlyMap<Mutant, string>> => {
   const problems = new Map<Mutant, string>()
   for (const [test, group] of Map.groupBy(mutants, (mutant) => mutant.test)) {
-    const run = await runTests(copy, test, [...new Set(group.map((mutant) => mutant.title))], RUN_SECONDS)
+    const run = await runTests({
+      root: copy,
+      file: test,
+      titles: [...new Set(group.map((mutant) => mutant.title))],
+      runSeconds: RUN_SECONDS
+    })
     for (const mutant of group) {
       const found = theTest(run, mutant)
       if (typeof found === "string") problems.set(mutant, found)
@@ -121,7 +128,14 @@ const judge = async (root: string, copy: string, mutant: Mutant): Promise<Verdic
   const refused = applyPatch(copy, mutant)
   if (refused !== undefined) return verdict("BROKEN", refused)
   try {
-    const found = theTest(await runTests(copy, mutant.test, [mutant.title], RUN_SECONDS), mutant)
+    const run = await runTests({
+      root: copy,
+      file: mutant.test,
+      titles: [mutant.title],
+      runSeconds: RUN_SECONDS,
+      testSeconds: MUTATED_TEST_SECONDS
+    })
+    const found = theTest(run, mutant)
     if (typeof found === "string") return verdict("BROKEN", found)
     return found.status === "failed" ? verdict("caught", found.message) : verdict("SURVIVED", "the test stays green")
   } finally {

@@ -42,18 +42,26 @@ const readReport = (report: string): FileResult => {
   return { results, problem: results.length === 0 ? (problem ?? "no test of that title") : undefined }
 }
 
-/** Runs the tests of `file` (in the workspace `root`) whose titles contain one of `titles`. */
-export const runTests = (
-  root: string,
-  file: string,
-  titles: ReadonlyArray<string>,
-  timeoutSeconds: number
-): Promise<FileResult> =>
+/** Which tests to run, and how long a single one and the whole run may take. */
+export interface RunOptions {
+  /** The workspace. */
+  readonly root: string
+  readonly file: string
+  /** Parts of titles. */
+  readonly titles: ReadonlyArray<string>
+  readonly runSeconds: number
+  /** Instead of the workspace's own limit for one test. */
+  readonly testSeconds?: number | undefined
+}
+
+/** Runs the tests of one file whose titles contain one of the given. */
+export const runTests = ({ file, root, runSeconds, testSeconds, titles }: RunOptions): Promise<FileResult> =>
   new Promise((resolve) => {
     const report = path.join(root, "vitest-report.json")
     rmSync(report, { force: true })
     const { NODE_OPTIONS: _, VITEST: __, ...env } = process.env
     const args = ["run", file, "-t", titles.map(escaped).join("|"), "--reporter=json", `--outputFile=${report}`]
+    if (testSeconds !== undefined) args.push(`--testTimeout=${testSeconds * 1000}`)
     const vitest = path.join(root, "node_modules", "vitest", "vitest.mjs")
     const child = spawn(process.execPath, [vitest, ...args], { cwd: root, env, stdio: ["ignore", "ignore", "pipe"] })
     let stderr = ""
@@ -64,10 +72,10 @@ export const runTests = (
     const timer = setTimeout(() => {
       timedOut = true
       child.kill("SIGKILL")
-    }, timeoutSeconds * 1000)
+    }, runSeconds * 1000)
     child.on("close", (code) => {
       clearTimeout(timer)
-      if (timedOut) resolve({ results: [], problem: `no end within ${timeoutSeconds} s` })
+      if (timedOut) resolve({ results: [], problem: `no end within ${runSeconds} s` })
       else if (!existsSync(report)) resolve({ results: [], problem: `exit code ${code}: ${stderr.trim().slice(-400)}` })
       else resolve(readReport(report))
     })
