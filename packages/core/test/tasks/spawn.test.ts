@@ -10,7 +10,6 @@ import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as TestClock from "effect/testing/TestClock"
-import * as Tracer from "effect/Tracer"
 import { collecting, gate, type Line, open, settle, task, test } from "./support.ts"
 
 describe("a task's handle", () => {
@@ -105,20 +104,22 @@ describe("what a task inherits", () => {
     }))
 
   const lines: Array<Line> = []
-  test("writes its log lines with the caller's annotations, and belongs to the caller's span [T1]", () =>
-    Effect.gen(function* () {
-      const body = Effect.andThen(Effect.log("hello"), Effect.currentParentSpan)
-      const handle = yield* task("speaker", body).pipe(
-        Effect.annotateLogs({ request: "r-1" }),
-        Effect.withSpan("ingest")
-      )
-      const span = yield* Effect.flatten(handle.await)
-      assert.strictEqual(span._tag === "Span" ? span.name : "", "ingest")
-      assert.strictEqual(lines.find((line) => line.text === "hello")?.annotations["request"], "r-1")
-    }).pipe(
-      collecting(lines),
-      Effect.provideService(Tracer.Tracer, Tracer.make({ span: (options) => new Tracer.NativeSpan(options) }))
-    ))
+  test(
+    "writes its log lines with the caller's annotations, and belongs to the caller's span [T1]",
+    () =>
+      Effect.gen(function* () {
+        const body = Effect.andThen(Effect.log("hello"), Effect.currentParentSpan)
+        const handle = yield* task("speaker", body).pipe(
+          Effect.annotateLogs({ request: "r-1" }),
+          Effect.withSpan("ingest")
+        )
+        const span = yield* Effect.flatten(handle.await)
+        assert.strictEqual(span._tag === "Span" ? span.name : "", "ingest")
+        assert.strictEqual(lines.find((line) => line.text === "hello")?.annotations["request"], "r-1")
+      }),
+    undefined,
+    collecting(lines)
+  )
 
   test("is interruptible although it was spawned where its caller was not [T1]", () =>
     Effect.gen(function* () {
@@ -242,14 +243,8 @@ describe("bad input", () => {
         { name: "n", kind: "k", restart: restartWith({ max: 1, period: 0 }) }
       ]
       let ran = false
-      const messages = yield* Effect.forEach(wrong, (options) =>
-        Effect.flip(
-          TaskRegistry.spawn(
-            Effect.sync(() => (ran = true)),
-            options
-          )
-        )
-      )
+      const body = Effect.sync(() => (ran = true))
+      const messages = yield* Effect.forEach(wrong, (options) => Effect.flip(TaskRegistry.spawn(body, options)))
       assert.deepStrictEqual(
         messages.map((error) => error.message),
         [

@@ -28,12 +28,14 @@ export type Env = TaskRegistry.TaskRegistry | ShutdownToken.ShutdownToken | Scop
 export const test = (
   title: string,
   body: () => Effect.Effect<unknown, unknown, Env>,
-  options?: TaskRegistry.Options
+  options?: TaskRegistry.Options,
+  /** For what the registry itself shall see, such as loggers. */
+  around: <A, E>(effect: Effect.Effect<A, E>) => Effect.Effect<A, E> = (effect) => effect
 ): void => {
   it.effect(title, () =>
     Effect.andThen(
       TestClock.adjust(1),
-      Effect.scoped(Effect.provide(Effect.scoped(body()), TaskRegistry.layerRoot(options)))
+      around(Effect.scoped(Effect.provide(Effect.scoped(body()), TaskRegistry.layerRoot(options))))
     )
   )
 }
@@ -60,11 +62,15 @@ export const states: Effect.Effect<Record<string, string>, never, TaskRegistry.T
 export const deafFor = (duration: `${number} ${"millis" | "seconds" | "minutes"}`): Effect.Effect<void> =>
   Effect.uninterruptible(Effect.sleep(duration))
 
-/** Ends only when opened, whoever interrupts it. Every test opens its gates again, or its scope could not close. */
+/** Ends only when opened, whoever interrupts it. */
 export const deafUntil = (gate: Deferred.Deferred<void>): Effect.Effect<void> =>
   Effect.uninterruptible(Deferred.await(gate))
 
-export const gate: Effect.Effect<Deferred.Deferred<void>> = Deferred.make<void>()
+/** Opened at the latest when the test ends, or the registry's scope could not close. */
+export const gate: Effect.Effect<Deferred.Deferred<void>, never, Scope.Scope> = Effect.acquireRelease(
+  Deferred.make<void>(),
+  (which) => Deferred.succeed(which, undefined)
+)
 export const open = (which: Deferred.Deferred<void>): Effect.Effect<boolean> => Deferred.succeed(which, undefined)
 
 export type JoinExit = Exit.Exit<void, ShutdownDeadlineExceeded | Setting.InvalidSetting>
@@ -98,7 +104,7 @@ export interface Line {
 }
 
 /** Collects log lines; put it around the registry's layer. */
-export const collecting = (lines: Array<Line>) =>
+export const collecting = (lines: Array<Line>): (<A, E>(effect: Effect.Effect<A, E>) => Effect.Effect<A, E>) =>
   Effect.provide(
     Logger.layer([
       Logger.make((entry) => {

@@ -107,7 +107,10 @@ export class JoinRun {
         const error = this.exit.cause.reasons.find((reason) => reason._tag === "Fail")?.error
         if (error === undefined) return this.exit
         const pending = error.pending.filter((_, i) => !own.has(this.stragglers[i]!))
-        return pending.length === 0 ? Effect.void : Effect.fail(new ShutdownDeadlineExceeded({ ...error, pending }))
+        if (pending.length === 0) return Effect.void
+        // Field by field: an error's own properties are more than its fields.
+        const { cause, deadlineMillis } = error
+        return Effect.fail(new ShutdownDeadlineExceeded({ deadlineMillis, cause, pending }))
       }
     )
   }

@@ -1,0 +1,485 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as ShutdownReason from "@selvedge/core/shutdown/ShutdownReason"
+import * as ShutdownToken from "@selvedge/core/shutdown/ShutdownToken"
+import * as Task from "@selvedge/core/tasks/Task"
+import * as TaskRegistry from "@selvedge/core/tasks/TaskRegistry"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import * as TestClock from "effect/testing/TestClock"
+import {
+  collecting,
+  deafFor,
+  deafUntil,
+  gate,
+  joining,
+  type Line,
+  names,
+  open,
+  settle,
+  states,
+  task,
+  test
+} from "./support.ts"
+
+/** Notes that it was interrupted. */
+const noting = (events: Array<string>, name: string) =>
+  Effect.onInterrupt(Effect.never, () => Effect.sync(() => void events.push(name)))
+
+describe("a task spawned in a task", () => {
+  test("is its child, unless it says detached [T6]", () =>
+    Effect.gen(function* () {
+      const parent = yield* task(
+        "parent",
+        Effect.gen(function* () {
+          const child = yield* task("child", Effect.never)
+          const root = yield* task("root", Effect.never, { detached: true })
+          return [child.parentId, root.parentId] as const
+        })
+      )
+      yield* settle
+      const rows = yield* TaskRegistry.snapshot
+      assert.deepStrictEqual(
+        rows.map((row) => [row.name, row.parentId]),
+        [
+          ["parent", undefined],
+          ["child", parent.id],
+          ["root", undefined]
+        ]
+      )
+      assert.strictEqual(parent.state, "finishing")
+      yield* TaskRegistry.abort("child")
+      const exit = yield* Effect.flatten(parent.await)
+      assert.deepStrictEqual(exit, [Option.some(parent.id), Option.none()])
+    }))
+
+  test("is a child also when a fiber of the task spawned it, and a root when that fiber outlived the task [T6]", () =>
+    Effect.gen(function* () {
+      const go = yield* gate
+      const late = Effect.andThen(Deferred.await(go), task("late", Effect.never))
+      const parent = yield* task(
+        "parent",
+        Effect.gen(function* () {
+          const fiber = yield* Effect.forkChild(task("by a fiber", Effect.never))
+          yield* Fiber.join(fiber)
+          return yield* Effect.forkDetach(late)
+        })
+      )
+      yield* settle
+      assert.strictEqual(Option.getOrThrow((yield* TaskRegistry.find("by a fiber"))[0]!.parentId), parent.id)
+      yield* TaskRegistry.abort("by a fiber")
+      assert.isTrue(Exit.isSuccess(yield* parent.await))
+      yield* open(go)
+      yield* settle
+      assert.deepStrictEqual((yield* TaskRegistry.find("late"))[0]!.parentId, Option.none())
+    }))
+
+  test("is a child across a task of another registry in between [T6]", () =>
+    Effect.gen(function* () {
+      const outer = yield* TaskRegistry.TaskRegistry
+      const options = { name: "inner", kind: "k" }
+      const inner = Effect.gen(function* () {
+        const registry = yield* TaskRegistry.make()
+        const handle = yield* registry.spawn(outer.spawn(Effect.never, { name: "leaf", kind: "k" }), options)
+        const leaf = yield* Effect.flatten(handle.await)
+        return yield* leaf.await
+      })
+      const parent = yield* task("parent", Effect.scoped(inner))
+      yield* settle
+      const leaf = (yield* TaskRegistry.find("leaf"))[0]!
+      assert.deepStrictEqual(leaf.parentId, Option.some(parent.id))
+      yield* TaskRegistry.abort("leaf")
+      yield* parent.await
+    }))
+})
+
+describe("a parent that succeeds", () => {
+  test("ends after its children, with its own value [T6]", () =>
+    Effect.gen(function* () {
+      const wait = yield* gate
+      const parent = yield* task("parent", Effect.as(task("child", Deferred.await(wait)), "value"))
+      const waiter = yield* Effect.forkChild(parent.await)
+      yield* TestClock.adjust("1 hour")
+      assert.isUndefined(waiter.pollUnsafe())
+      assert.deepStrictEqual(yield* states, { parent: "finishing", child: "running" })
+      yield* open(wait)
+      assert.deepStrictEqual(yield* Fiber.join(waiter), Exit.succeed("value"))
+      assert.strictEqual(yield* TaskRegistry.size, 0)
+    }))
+
+  test("waits for grandchildren that are spawned while it waits [T6]", () =>
+    Effect.gen(function* () {
+      const go = yield* gate
+      const end = yield* gate
+      const child = Effect.andThen(Deferred.await(go), task("grandchild", Deferred.await(end)))
+      const parent = yield* task("parent", task("child", child))
+      yield* settle
+      yield* open(go)
+      yield* settle
+      assert.deepStrictEqual(yield* states, { parent: "finishing", child: "finishing", grandchild: "running" })
+      yield* open(end)
+      yield* parent.await
+      assert.strictEqual(yield* TaskRegistry.size, 0)
+    }))
+
+  test("ends when it is aborted while it waits for a child that does not listen, after the last words [T6] [T1]", () =>
+    Effect.gen(function* () {
+      const wait = yield* gate
+      const parent = yield* task("parent", Effect.as(task("deaf", deafUntil(wait)), "value"))
+      yield* settle
+      const abort = yield* Effect.forkChild(parent.abort, { startImmediately: true })
+      yield* TestClock.adjust("999 millis")
+      assert.isUndefined(abort.pollUnsafe())
+      yield* TestClock.adjust("1 millis")
+      assert.isDefined(abort.pollUnsafe())
+      assert.deepStrictEqual(yield* parent.await, Exit.succeed("value"))
+      assert.deepStrictEqual(yield* states, { deaf: "detached" })
+      yield* open(wait)
+    }))
+})
+
+describe("a parent that fails or is interrupted", () => {
+  test("interrupts its children first, in the reverse order of their start, and then ends [T6]", () =>
+    Effect.gen(function* () {
+      const events: Array<string> = []
+      const fail = yield* gate
+      const parent = yield* task(
+        "parent",
+        Effect.gen(function* () {
+          yield* task("one", Effect.andThen(task("one.one", noting(events, "one.one")), noting(events, "one")))
+          yield* task("two", noting(events, "two"))
+          yield* task("three", noting(events, "three"))
+          yield* Deferred.await(fail)
+          return yield* Effect.fail("planned")
+        })
+      )
+      yield* settle
+      yield* open(fail)
+      assert.deepStrictEqual(yield* parent.await, Exit.fail("planned"))
+      assert.deepStrictEqual(events, ["one.one", "three", "two", "one"])
+      assert.strictEqual(yield* TaskRegistry.size, 0)
+    }))
+
+  test("signals the whole subtree in one pass, nobody awaited in between [T6]", () =>
+    Effect.gen(function* () {
+      const wait = yield* gate
+      const parent = yield* task(
+        "parent",
+        Effect.gen(function* () {
+          yield* task("a", Effect.andThen(task("a.a", deafUntil(wait)), deafUntil(wait)))
+          yield* task("b", deafUntil(wait))
+          return yield* Effect.never
+        })
+      )
+      yield* settle
+      parent.abortUnsafe()
+      assert.deepStrictEqual(yield* states, {
+        parent: "finishing",
+        a: "interrupting",
+        "a.a": "interrupting",
+        b: "interrupting"
+      })
+      yield* open(wait)
+      yield* parent.await
+    }))
+
+  test("interrupts a child too that is spawned by a finalizer of an interrupted task below it [T6]", () =>
+    Effect.gen(function* () {
+      const wait = yield* gate
+      const events: Array<string> = []
+      const child = Effect.ensuring(
+        Effect.never,
+        Effect.ignore(
+          task(
+            "late",
+            Effect.ensuring(
+              Effect.never,
+              Effect.sync(() => void events.push("late ended"))
+            )
+          )
+        )
+      )
+      const parent = yield* task(
+        "parent",
+        Effect.gen(function* () {
+          yield* task("deaf", deafUntil(wait))
+          yield* task("child", child)
+          yield* settle
+          return yield* Effect.fail("planned")
+        })
+      )
+      yield* settle
+      yield* settle
+      assert.deepStrictEqual(yield* states, { parent: "finishing", deaf: "interrupting" })
+      yield* open(wait)
+      yield* parent.await
+      assert.strictEqual(yield* TaskRegistry.size, 0)
+    }))
+
+  const lines: Array<Line> = []
+  test(
+    "waits one lastWords for the whole subtree; who outlives it moves to the root, is detached and logged [T6]",
+    () =>
+      Effect.gen(function* () {
+        const wait = yield* gate
+        const parent = yield* task(
+          "parent",
+          Effect.gen(function* () {
+            yield* task("middle", Effect.andThen(task("deep", deafUntil(wait)), deafFor("500 millis")))
+            yield* task("slow", deafFor("900 millis"))
+            yield* settle
+            return yield* Effect.fail("planned")
+          })
+        )
+        yield* settle
+        const waiter = yield* Effect.forkChild(parent.await)
+        // "middle" ends after 500 ms; its own child gets no second of its own on top.
+        yield* TestClock.adjust("999 millis")
+        assert.isUndefined(waiter.pollUnsafe())
+        yield* TestClock.adjust("1 millis")
+        assert.isDefined(waiter.pollUnsafe())
+        const rows = yield* TaskRegistry.snapshot
+        assert.deepStrictEqual(
+          rows.map((row) => [row.name, row.state, row.parentId]),
+          [["deep", "detached", undefined]]
+        )
+        const said = lines.filter((line) => line.level === "Warn")
+        assert.strictEqual(said.length, 1)
+        assert.include(said[0]!.text, '"deep" (RpcHandler #4) outlived its parent')
+        assert.strictEqual((yield* TaskRegistry.stats).detached, 1)
+        yield* open(wait)
+        yield* settle
+        assert.strictEqual(yield* TaskRegistry.size, 0)
+      }),
+    undefined,
+    collecting(lines)
+  )
+
+  test("takes its own children along when it outlives its parent [T6]", () =>
+    Effect.gen(function* () {
+      const wait = yield* gate
+      const parent = yield* task(
+        "parent",
+        Effect.gen(function* () {
+          yield* task("deaf", Effect.andThen(task("deaf child", deafUntil(wait)), deafUntil(wait)))
+          yield* settle
+          return yield* Effect.fail("planned")
+        })
+      )
+      yield* settle
+      yield* TestClock.adjust("1 second")
+      yield* parent.await
+      const rows = yield* TaskRegistry.snapshot
+      const deaf = rows.find((row) => row.name === "deaf")!
+      assert.deepStrictEqual(
+        rows.map((row) => [row.name, row.state, row.parentId]),
+        [
+          ["deaf", "detached", undefined],
+          ["deaf child", "interrupting", deaf.id]
+        ]
+      )
+      yield* open(wait)
+      yield* settle
+      assert.strictEqual(yield* TaskRegistry.size, 0)
+    }))
+
+  test(
+    "takes lastWords from the options [T6]",
+    () =>
+      Effect.gen(function* () {
+        const wait = yield* gate
+        const parent = yield* task(
+          "parent",
+          Effect.gen(function* () {
+            yield* task("deaf", deafUntil(wait))
+            yield* settle
+            return yield* Effect.fail("planned")
+          })
+        )
+        yield* settle
+        yield* TestClock.adjust("49 millis")
+        assert.strictEqual(parent.state, "finishing")
+        yield* TestClock.adjust("1 millis")
+        assert.strictEqual(parent.state, "done")
+        yield* open(wait)
+      }),
+    { lastWords: "50 millis" }
+  )
+
+  test("does not fail its parent: a child that fails is logged, and the parent goes on [T6] [T4]", () =>
+    Effect.gen(function* () {
+      const parent = yield* task("parent", Effect.andThen(task("child", Effect.fail("planned")), Effect.succeed(1)))
+      assert.deepStrictEqual(yield* parent.await, Exit.succeed(1))
+    }))
+})
+
+describe("the tree in a drain", () => {
+  test("drains a child with its parent's kind or at its own kind's turn, whichever comes first [S1] [T6]", () =>
+    Effect.gen(function* () {
+      const heard: Array<string> = []
+      const listen = (name: string, stay: Effect.Effect<void>) =>
+        Effect.andThen(
+          Effect.tap(ShutdownToken.awaitDraining, () => Effect.sync(() => heard.push(name))),
+          stay
+        )
+      const wait = yield* gate
+      const stay = Deferred.await(wait)
+      const peer = listen("peer", stay)
+      const child = (name: string, kind: string) => task(name, listen(name, stay), { kind })
+      yield* task("peer", Effect.andThen(child("loop in peer", "BackgroundLoop"), peer), { kind: "PeerConnection" })
+      yield* task("loop", Effect.andThen(child("peer in loop", "PeerConnection"), listen("loop", stay)), {
+        kind: "BackgroundLoop"
+      })
+      yield* task("detached in peer", Effect.void, { kind: "Maintenance" })
+      yield* settle
+      const join = yield* joining("10 seconds")
+      yield* settle
+      assert.deepStrictEqual(heard.toSorted(), ["loop in peer", "peer", "peer in loop"])
+      yield* TestClock.adjust("5 seconds")
+      assert.deepStrictEqual(heard.slice(3), ["loop"])
+      yield* open(wait)
+      yield* Fiber.join(join)
+    }))
+
+  test("does not drain a detached task with the task it was spawned in [S1] [T6]", () =>
+    Effect.gen(function* () {
+      const wait = yield* gate
+      const heard: Array<string> = []
+      const flush = Effect.tap(ShutdownToken.awaitDraining, () => Effect.sync(() => heard.push("flush")))
+      const peer = Effect.andThen(task("flush", flush, { kind: "Maintenance", detached: true }), Deferred.await(wait))
+      yield* task("peer", peer, { kind: "PeerConnection" })
+      yield* settle
+      const join = yield* joining("10 seconds")
+      yield* TestClock.adjust("4 seconds")
+      assert.deepStrictEqual(heard, [])
+      yield* open(wait)
+      yield* Fiber.join(join)
+      assert.deepStrictEqual(heard, ["flush"])
+    }))
+})
+
+describe("deep chains", () => {
+  /** Each task spawns the next; the last one waits. */
+  const chain = (
+    depth: number,
+    last: Effect.Effect<unknown>
+  ): Effect.Effect<void, unknown, TaskRegistry.TaskRegistry> =>
+    depth === 0
+      ? Effect.asVoid(last)
+      : Effect.asVoid(Effect.suspend(() => task(`link ${depth}`, chain(depth - 1, last))))
+
+  test("ends ten thousand nested tasks that wait for the innermost [T6]", () =>
+    Effect.gen(function* () {
+      const end = yield* gate
+      const top = yield* task("top", chain(10_000, Deferred.await(end)))
+      while ((yield* TaskRegistry.size) < 10_001) yield* settle
+      assert.strictEqual(top.state, "finishing")
+      yield* open(end)
+      assert.isTrue(Exit.isSuccess(yield* top.await))
+      assert.strictEqual(yield* TaskRegistry.size, 0)
+    }))
+
+  test("interrupts ten thousand nested tasks from the top, and draws them before [T6]", () =>
+    Effect.gen(function* () {
+      const top = yield* task("top", Effect.andThen(chain(10_000, Effect.never), Effect.never))
+      while ((yield* TaskRegistry.size) < 10_001) yield* settle
+      const tree = yield* TaskRegistry.renderTree
+      assert.strictEqual(tree.split("\n").length, 10_001)
+      assert.isBelow(tree.length, 10_001 * 400)
+      yield* top.abort
+      assert.strictEqual(yield* TaskRegistry.size, 0)
+    }))
+
+  test("starts a thousand tasks at once, each inside the one before [T6] [T1]", () =>
+    Effect.gen(function* () {
+      const nested = (depth: number): Effect.Effect<void, unknown, TaskRegistry.TaskRegistry> =>
+        depth === 0 ? Effect.void : Effect.asVoid(task(`${depth}`, nested(depth - 1), { startImmediately: true }))
+      const exit = yield* Effect.exit(nested(1000))
+      assert.isTrue(Exit.isSuccess(exit))
+      assert.strictEqual(yield* TaskRegistry.size, 0)
+      assert.strictEqual((yield* TaskRegistry.stats).failed, 0)
+    }))
+})
+
+describe("drawing", () => {
+  const row = (id: number, name: string, more: Partial<Task.TaskInfo> = {}): Task.TaskInfo => ({
+    id,
+    name,
+    kind: "RpcHandler",
+    parentId: undefined,
+    state: "running",
+    spawnedAt: { monotonicMillis: 0, wallMillis: 0 },
+    ageMillis: 1234,
+    stuck: false,
+    restarts: 0,
+    ...more
+  })
+
+  it("shows a snapshot as a tree, children below their parents in the order of their spawns [T6]", () => {
+    const tree = Task.renderTree([
+      row(1, "a"),
+      row(2, "a.a", { parentId: 1, state: "interrupting" }),
+      row(3, "b", { stuck: true, restarts: 2 }),
+      row(4, "a.b", { parentId: 1 }),
+      row(5, "a.a.a", { parentId: 2 }),
+      row(6, "of a parent that is gone", { parentId: 99 })
+    ])
+    assert.deepStrictEqual(tree.split("\n"), [
+      '├─ "a" (RpcHandler #1, 1.2s)',
+      '│  ├─ "a.a" (RpcHandler #2, 1.2s, interrupting)',
+      '│  │  └─ "a.a.a" (RpcHandler #5, 1.2s)',
+      '│  └─ "a.b" (RpcHandler #4, 1.2s)',
+      '├─ "b" (RpcHandler #3, 1.2s, stuck, 2 restart(s))',
+      '└─ "of a parent that is gone" (RpcHandler #6, 1.2s)'
+    ])
+    assert.strictEqual(Task.renderTree([]), "")
+  })
+
+  it("keeps one line per task, whatever names and kinds contain [T6]", () => {
+    const tree = Task.renderTree([
+      row(1, 'a\nb "c" \u001b[31m\u009b31m\u2028', { kind: "k\r\nforged" }),
+      row(2, "plain", { kind: "a kind" })
+    ])
+    assert.deepStrictEqual(tree.split("\n"), [
+      '├─ "a\\nb \\"c\\" \\u001b[31m\\u009b31m\\u2028" ("k\\r\\nforged" #1, 1.2s)',
+      '└─ "plain" ("a kind" #2, 1.2s)'
+    ])
+  })
+
+  it("draws a hundred thousand siblings [T6]", () => {
+    const rows = Array.from({ length: 100_000 }, (_, i) => row(i, `t${i}`))
+    assert.strictEqual(Task.renderTree(rows).split("\n").length, 100_000)
+  })
+
+  it("cuts ages off and never rounds them up [T6]", () => {
+    assert.deepStrictEqual([0, 999.9, 1000, 59_999, 60_000, 3_599_999, 3_600_000, 90_061_000].map(Task.formatAge), [
+      "0ms",
+      "999ms",
+      "1.0s",
+      "59.9s",
+      "1m0s",
+      "59m59s",
+      "1h0m",
+      "25h1m"
+    ])
+  })
+})
+
+describe("parents from above", () => {
+  test("interrupts everything when the surrounding token is forced, without a join [S1] [T7]", () =>
+    Effect.gen(function* () {
+      const wait = yield* gate
+      const waiting = yield* task("waits for a deaf child", task("deaf", deafUntil(wait)))
+      yield* task("listens", Effect.never)
+      yield* settle
+      yield* ShutdownToken.force(ShutdownReason.Reload())
+      assert.deepStrictEqual(yield* names, ["waits for a deaf child", "deaf"])
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(waiting.state, "done")
+      yield* open(wait)
+      yield* settle
+      assert.strictEqual(yield* TaskRegistry.size, 0)
+    }))
+})
