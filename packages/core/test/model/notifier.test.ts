@@ -14,3 +14,4 @@ it.model("a queue that recoveries have filled falls back to the flags [N4] [N10]
 it.model("a producer that dies at any step holds nobody up [N10]", Models.deathOfProducer)
 it.model("two producers that die at any step leave a queue that serves [N10]", Models.deathOfTwoProducers)
 it.model("a poller that dies at any step leaves what was queued to the next [N10]", Models.deathOfPoller)
+it.model("a death behind a walk under way begins the walk again [N4] [N10]", Models.deathDuringWalk)
