@@ -159,6 +159,11 @@ describe("floors", () => {
     const file = "packages/core/test/model/ring.model.ts"
     assert.deepStrictEqual(reported(file, `import { claim } from "./copyOfClaim.ts"`), ["model@1"])
     assert.deepStrictEqual(reported(file, `import { claim } from "../../src/ring/internal/claim.ts"`), [])
+    const root = temporaryFolder()
+    writeFiles(root, { [file]: `import "./support.ts"`, "packages/core/test/model/support.ts": `import "./more.ts"` })
+    assert.strictEqual(checkFloors(root).violations.length, 1)
+    writeFiles(root, { "packages/core/test/model/more.ts": `import "../../src/ring/internal/claim.ts"` })
+    assert.deepStrictEqual(checkFloors(root).violations, [])
   })
 
   it("lets a test look into its own package's internals [X1]", () => {
