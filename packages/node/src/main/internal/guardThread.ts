@@ -5,11 +5,11 @@
  * be cheap to keep. Every step is measured from D, the deadline:
  *
  * ```text
- *   D            D+100                        D+250             D+380     D+400
- *   │ voice boots │ voice writes the report ──▶│ at the latest:  │ voice:  │ SIGKILL
- *   │ main may    │                            │ main thread runs│ a last  │
- *   │ still end   │                            │ endMain         │ line    │
- *   └─ a new deadline is obeyed ─┘└─ decided: nothing is obeyed any more ──┘
+ *   armed      D               D+100                    D+250 at the latest   D+380   D+400
+ *   │ the voice│ the main      │ the voice writes        │ the main thread     │ a last│ SIGKILL
+ *   │ starts   │ thread may    │ the report              │ runs endMain        │ line  │
+ *   │          │ still end     │                         │                     │       │
+ *   └─ a new deadline is obeyed┘└─ decided: nothing is obeyed any more ────────────────┘
  * ```
  *
  * A guard that wakes long after D was stopped together with its process (SIGSTOP, a frozen container); it then counts
@@ -81,12 +81,12 @@ const awaitDeadline = (memory: GuardMemory.Memory, data: GuardMemory.ThreadData)
     const revision = GuardMemory.revisionOf(memory)
     if (GuardMemory.isClosed(memory)) return undefined
     const { deadline } = GuardMemory.read(memory)
+    if (deadline !== GuardMemory.NEVER) voice ??= startVoice(data)
     if (!GuardMemory.sleep(memory, deadline, revision)) continue
     if (passed?.deadline !== deadline) {
       const woke = GuardMemory.now()
       passed = { deadline, base: woke - deadline > STOPPED ? woke : deadline }
     }
-    voice ??= startVoice(data)
     if (GuardMemory.sleep(memory, passed.base + GRACE, revision)) return passed.base
   }
 }

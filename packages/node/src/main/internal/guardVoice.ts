@@ -2,9 +2,9 @@
  * The voice of the guard: a thread that exists only to write to stderr, because writing can block.
  *
  * A pipe that nobody reads fills up, and then a write to it never returns. The guard must not be caught in that, so it
- * starts this thread when a deadline has passed for the first time and asks it to speak; whether it manages to changes
- * nothing about when the process ends. It ends with the guard thread. The stderr of the main thread is written directly (`process.stderr` of a worker goes through the
- * main thread, which is blocked).
+ * starts this thread when it is armed for the first time, and when the deadline has passed it asks it to speak; whether
+ * the voice manages to changes nothing about when the process ends. It ends with the guard thread. It writes to the
+ * file descriptor, because `process.stderr` of a worker goes through the main thread, which is blocked.
  *
  * @internal
  */
