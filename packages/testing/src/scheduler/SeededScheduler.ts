@@ -21,6 +21,8 @@
  * 2. A choice depends on the seed and the choices before it, on nothing else: no
  *    clock, no global fiber id.
  * 3. After `maxSteps` tasks nothing runs any more, so a livelock ends.
+ * 4. No order is taken that Effect could not take: a fiber is not preempted before
+ *    its first operation, nor twice before the same one.
  *
  * **Limits**
  *
@@ -30,8 +32,8 @@
  *   chooses. Code that waits only on Effects replays exactly; code that waits on
  *   real I/O does not.
  * - _Immediate starts_ (`startImmediately`, `FiberSet.run`, `runFork`) run inside
- *   their parent until the first preemption. The same holds for a fiber woken by
- *   `Deferred`: it begins inside the fiber that completed it.
+ *   their parent until the first preemption, and for one operation at least. A fiber
+ *   woken by `Deferred` goes on inside the fiber that completed it, in the same way.
  * - _One JavaScript function is one step_: nothing is interleaved inside a
  *   synchronous callback, which is also true in production. An effect that is a
  *   value already (`Effect.void`, `Effect.succeed`) is no step inside a generator.
@@ -211,6 +213,12 @@ const SLICE = 4096
  */
 const OPERATIONS_OWED = 2
 
+/**
+ * A fiber that is interrupted before it starts has one operation, its interruption. Were that put off, the start that is
+ * still queued would come first and run the body of a fiber that was told to end, which Effect never does.
+ */
+const OPERATIONS_OWED_AT_START = 1
+
 /** Runs of the trace that are kept; the digest covers the rest. */
 const TRACE_RUNS = 400
 
@@ -264,8 +272,8 @@ class Seeded implements SeededScheduler {
 
   shouldYield(fiber: Fiber.Fiber<unknown, unknown>): boolean {
     if (fiber.currentOpCount >= fiber.cache.maxOpsBeforeYield) return true
-    const owed = this.#owed.get(fiber)
-    if (owed !== undefined && owed > 0) {
+    const owed = this.#owed.get(fiber) ?? OPERATIONS_OWED_AT_START
+    if (owed > 0) {
       this.#owed.set(fiber, owed - 1)
       return false
     }

@@ -7,6 +7,8 @@ import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import { LeakCheck } from "@selvedge/testing"
 
+const hour = (): NodeJS.Timeout => setTimeout(() => {}, 3_600_000)
+
 const leaksOf = <A, E, R>(test: Effect.Effect<A, E, R>, options: LeakCheck.Options = { patience: 20 }) =>
   Effect.flip(LeakCheck.noLeaks(test, options))
 
@@ -87,7 +89,6 @@ describe("fibers", () => {
 })
 
 describe("handles", () => {
-  const hour = (): NodeJS.Timeout => setTimeout(() => {}, 3_600_000)
   const listen = Effect.callback<net.Server>((resume) => {
     const server = net.createServer().listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
   })
@@ -124,13 +125,13 @@ describe("handles", () => {
 describe("handles of others", () => {
   it.live("are not held against the test: opened before, meanwhile, or unreferenced [M1]", () =>
     Effect.gen(function* () {
-      const before = setTimeout(() => {}, 3_600_000)
+      const before = hour()
       const opened: Array<NodeJS.Timeout> = []
       // The immediate is set outside the test, so its timer is not the test's.
-      const meanwhile = setImmediate(() => opened.push(setTimeout(() => {}, 3_600_000)))
+      const meanwhile = setImmediate(() => opened.push(hour()))
       yield* LeakCheck.noLeaks(
         Effect.gen(function* () {
-          setTimeout(() => {}, 3_600_000).unref()
+          hour().unref()
           while (opened.length === 0) yield* Effect.yieldNow
         })
       )
@@ -146,7 +147,7 @@ describe("handles of others", () => {
       const late = Effect.promise(async () => {
         await Promise.resolve()
         await new Promise<void>((resolve) => setImmediate(resolve))
-        timers.push(setTimeout(() => {}, 3_600_000))
+        timers.push(hour())
       })
       const error = yield* leaksOf(Effect.andThen(Effect.yieldNow, late))
       timers.forEach(clearTimeout)

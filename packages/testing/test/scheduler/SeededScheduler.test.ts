@@ -1,6 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Scheduler from "effect/Scheduler"
 import { SeededScheduler } from "@selvedge/testing"
 
@@ -54,7 +56,7 @@ describe("one seed, one interleaving", () => {
         Array.from({ length: 100 }, (_, seed) => seed),
         (seed) => seeded({ seed, pick: "ranked", preempt: 0.1 })
       )
-      assert.isTrue(runs.some((run) => run.order.indexOf("a") === 8))
+      assert.isTrue(runs.some((run) => /^a[bc]{8}aaa$/.test(run.order)))
     })
   )
 
@@ -129,6 +131,30 @@ describe("the ready-set", () => {
   it.live("makes progress even when it preempts before every operation [M3]", () =>
     Effect.gen(function* () {
       assert.strictEqual((yield* seeded({ seed: 1, preempt: 1 })).order.length, 12)
+    })
+  )
+
+  it.live("never runs the body of a fiber that was interrupted before it started [M3]", () =>
+    Effect.gen(function* () {
+      let early = 0
+      for (let seed = 0; seed < 100; seed++) {
+        let ran = false
+        const body = Effect.andThen(
+          Effect.sync(() => (ran = true)),
+          Effect.never
+        )
+        const program = Effect.gen(function* () {
+          const fiber = yield* Effect.forkChild(body)
+          const before = ran
+          fiber.interruptUnsafe()
+          assert.isTrue(Exit.hasInterrupts(yield* Fiber.await(fiber)))
+          assert.strictEqual(ran, before)
+          if (!before) early++
+        })
+        const scheduler = yield* SeededScheduler.make({ seed })
+        yield* program.pipe(under(scheduler))
+      }
+      assert.isAbove(early, 20)
     })
   )
 
