@@ -46,7 +46,7 @@ import { FinalizerTracker } from "./internal/finalizers.ts"
 import { type Hook, type HookBody, Life } from "./internal/life.ts"
 import * as Plan from "./internal/plan.ts"
 import * as Results from "./internal/results.ts"
-import { start } from "./internal/start.ts"
+import { failHook, noteMore, start } from "./internal/start.ts"
 import { Lifecycle } from "./Lifecycle.ts"
 import type * as LifecycleModule from "./Lifecycle.ts"
 
@@ -238,13 +238,15 @@ const drive = Effect.fnUntraced(function* <A, E>(
   const tracker = new FinalizerTracker()
   const around = surroundings(life)
   const started = yield* start(life, {
-    preStart: around.provide(options.preStart ?? Effect.void, Context.empty(), life.root),
+    preStart: around.provide(options.preStart ?? Effect.void, Context.empty(), life.root, failHook(life, "preStart")),
     build: Effect.provideContext(tracker.build(layer, layerScope), around.context) as Effect.Effect<
       Context.Context<never>,
       unknown
     >,
-    onStart: (services) => around.provide(options.onStart ?? Effect.void, services, life.root),
-    untold: (cause) => tracker.untold(cause)
+    onStart: (services) =>
+      around.provide(options.onStart ?? Effect.void, services, life.root, failHook(life, "onStart")),
+    untold: (cause) => tracker.untold(cause),
+    hangs: tracker.hangs(life.budget.reserves.close)
   })
   if (started.step() === "preStart" && Option.isNone(started.services)) {
     yield* Plan.abandonPreStart(life, started)
@@ -258,7 +260,12 @@ const drive = Effect.fnUntraced(function* <A, E>(
     life.stage = "running"
     Deferred.doneUnsafe(around.ready, Exit.void)
     life.reload.ready(options.onReload && around.provide(options.onReload, services, life.root))
-    run = options.run && runMain(life, around.provide(options.run, services, life.root))
+    run =
+      options.run &&
+      runMain(
+        life,
+        around.provide(options.run, services, life.root, (exit) => runEnded(life, exit))
+      )
     yield* life.root.awaitRequested
   }
   yield* Plan.stop(life, {
@@ -273,18 +280,22 @@ const drive = Effect.fnUntraced(function* <A, E>(
   return finish(life)
 })
 
+/** What the end of `run` means; its scope closes afterwards, which the plan waits for like for a task. */
+const runEnded = (life: Life, exit: Exit.Exit<unknown, unknown>): void => {
+  if (Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause)) {
+    life.root.requestUnsafe(ShutdownReason.RunCompleted())
+    return
+  }
+  if (life.failure !== undefined) return noteMore(life, exit.cause)
+  life.failure = { step: "run", cause: exit.cause }
+  life.log(Failure.log("run failed", exit.cause))
+  life.root.requestUnsafe(ShutdownReason.Fatal({ origin: "run", cause: exit.cause }))
+}
+
 /** Starts `run`; its end asks the service to stop. */
 const runMain = (life: Life, run: Effect.Effect<unknown, unknown>): Fiber.Fiber<unknown, unknown> => {
   const fiber = Effect.runForkWith(life.context)(run)
-  fiber.addObserver((exit) => {
-    if (Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause)) {
-      life.root.requestUnsafe(ShutdownReason.RunCompleted())
-      return
-    }
-    life.failure = { step: "run", cause: exit.cause }
-    life.log(Failure.log("run failed", exit.cause))
-    life.root.requestUnsafe(ShutdownReason.Fatal({ origin: "run", cause: exit.cause }))
-  })
+  fiber.addObserver((exit) => runEnded(life, exit))
   return fiber
 }
 
@@ -326,14 +337,15 @@ const surroundings = (life: Life) => {
   return {
     ready,
     context,
-    /** A hook in a scope of its own, with the layer's services and a token. */
+    /** A hook in a scope of its own, with the layer's services and a token. `ended` is told before the scope closes. */
     provide: (
       effect: Effect.Effect<unknown, unknown, any>,
       services: Context.Context<never>,
-      token: TokenTree.Token
+      token: TokenTree.Token,
+      ended: (exit: Exit.Exit<unknown, unknown>) => void = () => {}
     ): Effect.Effect<unknown, unknown> =>
       Effect.provideContext(
-        Effect.scoped(effect),
+        Effect.scoped(Effect.onExit(effect, (exit) => Effect.sync(() => ended(exit)))),
         Context.add(Context.merge(services, context), ShutdownToken, token)
       ) as Effect.Effect<unknown, unknown>
   }

@@ -290,7 +290,7 @@ describe("an error that nobody caught", () => {
       assert.strictEqual(outcome.exitCode, 1)
       assert.strictEqual(stage.lines.filter((line) => line.text.includes("Error: storm")).length, 10)
       const rest = outcome.report?.failures.find((row) => row.where === "uncaught")
-      assert.strictEqual(rest?.message, "and 99990 more")
+      assert.match(rest?.message ?? "", /^and \d+ more$/)
       assert.isTrue(stage.lines.some((line) => line.text === `failed: uncaught: ${rest?.message}`))
     })
   )

@@ -22,7 +22,10 @@
  * @internal
  */
 import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
@@ -43,9 +46,14 @@ interface Closing {
   readonly part: string
   /** Runs it; while it hangs, its context is that of the finalizer. */
   readonly fiber: Fiber.Fiber<unknown, unknown>
+  /** When it began, on the monotonic clock. */
+  readonly sinceNanos: bigint
   /** The finalizer it runs inside of. */
   readonly around: Closing | undefined
 }
+
+/** A failed build is given this long at least. */
+const LEAST_GRACE = 100_000_000n
 
 type Finalizer = (exit: Exit.Exit<unknown, unknown>) => Effect.Effect<unknown>
 
@@ -68,6 +76,9 @@ export class FinalizerTracker {
   private outerSpan: string | undefined = undefined
   /** Something has begun to close: layers that are only now done are watched too. */
   private watching = false
+  private readonly broken = Deferred.makeUnsafe<void>()
+  /** Why the build failed, as far as is known: a layer may stand in for one that failed. */
+  private failure: Cause.Cause<unknown> | undefined = undefined
   readonly died: Array<Died> = []
 
   /** Builds a layer in a scope, taking notes. */
@@ -117,6 +128,21 @@ export class FinalizerTracker {
     else state.finalizers?.forEach((run, key, all) => all.set(key, this.wrap(one, key, run)))
   }
 
+  /**
+   * Waits until a build has failed and one of its finalizers has been running for a while; gives the failure. Such a
+   * build does not end by itself, and nobody has asked it to.
+   */
+  hangs(graceNanos: bigint): Effect.Effect<Cause.Cause<unknown>> {
+    const grace = graceNanos > LEAST_GRACE ? graceNanos : LEAST_GRACE
+    const look: Effect.Effect<Cause.Cause<unknown>> = Effect.flatMap(Clock.monotonicTimeNanos, (now) => {
+      for (const one of this.closing) {
+        if (now - one.sinceNanos >= grace && this.failure !== undefined) return Effect.succeed(this.failure)
+      }
+      return Effect.delay(look, Duration.nanos(grace))
+    })
+    return Effect.andThen(Deferred.await(this.broken), look)
+  }
+
   /** What is still closing, innermost only. */
   running(): ReadonlyArray<string> {
     const around = new Set<Closing>()
@@ -145,12 +171,18 @@ export class FinalizerTracker {
       this.built.push(one)
       return Effect.onExit(build, (exit) =>
         Effect.sync(() => {
-          if (Exit.isFailure(exit)) return this.watch()
+          if (Exit.isFailure(exit)) return this.noteBroken(exit.cause)
           one.keys = Array.from(exit.value.mapUnsafe.keys())
           if (this.watching) this.watchOne(one)
         })
       )
     })
+  }
+
+  private noteBroken(cause: Cause.Cause<unknown>): void {
+    if (this.closing.size === 0) this.failure = cause
+    this.watch()
+    Deferred.doneUnsafe(this.broken, Exit.void)
   }
 
   private wrap(built: Built, key: unknown, run: Finalizer): Finalizer {
@@ -159,7 +191,8 @@ export class FinalizerTracker {
     const part = isFiber(key) ? `fiber #${key.id}` : ""
     const wrapped: Finalizer = (exit) =>
       Effect.withFiber((fiber) => {
-        const one: Closing = { built, part, fiber, around: fiber.getRef(CurrentClosing) }
+        const sinceNanos = fiber.getRef(Clock.Clock).monotonicTimeNanosUnsafe()
+        const one: Closing = { built, part, fiber, sinceNanos, around: fiber.getRef(CurrentClosing) }
         this.closing.add(one)
         const inside = Effect.provideService(
           Effect.suspend(() => run(exit)),

@@ -13,6 +13,14 @@ import * as Failure from "../../internal/failure.ts"
 import * as ShutdownReason from "../../shutdown/ShutdownReason.ts"
 import type { Life, StartStep } from "./life.ts"
 
+/** A hook of the start has failed: it is told before the hook's scope closes, because that may hang. */
+export const failHook =
+  (life: Life, step: StartStep) =>
+  (exit: Exit.Exit<unknown, unknown>): void => {
+    if (Exit.isSuccess(exit) || (life.reason !== undefined && Cause.hasInterruptsOnly(exit.cause))) return
+    failed(life, step, exit.cause)
+  }
+
 /** The user's parts of the start, with everything they need provided. */
 export interface Steps {
   readonly preStart: Effect.Effect<unknown, unknown>
@@ -20,6 +28,8 @@ export interface Steps {
   readonly onStart: (services: Context.Context<never>) => Effect.Effect<unknown, unknown>
   /** A cause without what is told elsewhere: finalizers that died when the build failed. */
   readonly untold: (cause: Cause.Cause<unknown>) => Cause.Cause<unknown>
+  /** Waits for a build that has failed and does not come to an end, because a finalizer hangs. */
+  readonly hangs: Effect.Effect<Cause.Cause<unknown>>
 }
 
 export interface Started {
@@ -48,9 +58,16 @@ export const start = (life: Life, steps: Steps): Effect.Effect<Started> =>
       return services
     })
     const fiber = Effect.runForkWith(life.context)(body)
+    const hangs = Effect.flatMap(steps.hangs, (cause) => {
+      failed(life, step, steps.untold(cause))
+      return Effect.never
+    })
     const exit = yield* Effect.raceFirst(
       Effect.asSome(Fiber.await(fiber)),
-      Effect.as(life.root.awaitRequested, Option.none<Exit.Exit<Context.Context<never>, unknown>>())
+      Effect.raceFirst(
+        Effect.as(life.root.awaitRequested, Option.none<Exit.Exit<Context.Context<never>, unknown>>()),
+        hangs
+      )
     )
     const services = Option.flatMap(exit, Exit.getSuccess)
     if (Option.isNone(exit)) fiber.interruptUnsafe()
@@ -66,6 +83,7 @@ const checkpoint = (life: Life): Effect.Effect<void> =>
   Effect.suspend(() => (life.reason === undefined ? Effect.void : Effect.interrupt))
 
 const failed = (life: Life, step: StartStep, cause: Cause.Cause<unknown>): void => {
+  if (life.failure !== undefined) return noteMore(life, cause)
   life.failure = { step, cause }
   life.log(Failure.log(`${step} failed`, cause))
   life.root.requestUnsafe(ShutdownReason.Fatal({ origin: step, cause }))
@@ -77,8 +95,20 @@ export const noteLateFailure = (
   started: Pick<Started, "step" | "untold">,
   exit: Exit.Exit<unknown, unknown>
 ): void => {
-  if (life.failure !== undefined || Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause)) return
+  if (Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause)) return
   const cause = started.untold(exit.cause)
+  if (life.failure !== undefined) return noteMore(life, cause)
   life.failure = { step: started.step(), cause }
   life.log(Failure.log(`${started.step()} failed while it was interrupted`, cause))
 }
+
+/** What the finalizers of a step that has failed added to its failure. */
+export const noteMore = (life: Life, cause: Cause.Cause<unknown>): void => {
+  const { failure } = life
+  const told = new Set(failure?.cause.reasons.map(thingIn))
+  const rest = cause.reasons.filter((reason) => reason._tag !== "Interrupt" && !told.has(thingIn(reason)))
+  if (rest.length > 0) life.fault(undefined, `a finalizer of ${failure?.step ?? "the start"}`, Cause.fromReasons(rest))
+}
+
+const thingIn = (reason: Cause.Reason<unknown>): unknown =>
+  reason._tag === "Fail" ? reason.error : reason._tag === "Die" ? reason.defect : undefined
