@@ -340,8 +340,15 @@ export class TokenNode implements Token {
   readonly isBelowUnsafe = (other: TokenNode): boolean =>
     this === other || this.parents.includes(other) || this.lineage().has(other)
 
-  /** How many tokens hang directly below this one: for tests and dumps. */
-  readonly sizeUnsafe = (): number => this.followers.size + this.held.size
+  /** How many tokens hang below this one: for tests and dumps. */
+  readonly descendantsUnsafe = (): number => {
+    const found = new Set<TokenNode>([this])
+    for (const node of found) {
+      node.followers.forEach((child) => found.add(child))
+      node.held.forEach((child) => found.add(child))
+    }
+    return found.size - 1
+  }
 
   /** This node and all its ancestors; a set that is walked also shows what was added meanwhile. */
   private lineage(): ReadonlySet<TokenNode> {

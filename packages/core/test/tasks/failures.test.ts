@@ -1,0 +1,397 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as ShutdownReason from "@selvedge/core/shutdown/ShutdownReason"
+import * as ShutdownToken from "@selvedge/core/shutdown/ShutdownToken"
+import * as RestartIntensity from "@selvedge/core/tasks/RestartIntensity"
+import * as TaskRegistry from "@selvedge/core/tasks/TaskRegistry"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Logger from "effect/Logger"
+import * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
+import * as TestClock from "effect/testing/TestClock"
+import { collecting, gate, joining, left, type Line, missed, names, open, settle, task, test } from "./support.ts"
+import * as Deferred from "effect/Deferred"
+
+/** The log of each test apart. */
+const logged = (title: string, body: (lines: Array<Line>) => ReturnType<Parameters<typeof test>[1]>) => {
+  const lines: Array<Line> = []
+  test(title, () => body(lines), undefined, collecting(lines))
+}
+
+const throwingLogger = Effect.provide(
+  Logger.layer([
+    Logger.make(() => {
+      throw new Error("disk full")
+    })
+  ])
+)
+
+describe("a task that fails or dies", () => {
+  logged("is logged exactly once, with name, kind, age and cause, and counted [T4]", (lines) =>
+    Effect.gen(function* () {
+      const body = Effect.andThen(Effect.sleep("1500 millis"), Effect.fail(new Error("disk full")))
+      const failing = yield* task("writer\nof rows", body, { kind: "Maintenance" })
+      const dying = yield* task("buggy", Effect.die(new Error("bug")))
+      yield* TestClock.adjust("2 seconds")
+      yield* Effect.all([failing.await, dying.await, failing.await])
+      const errors = lines.filter((line) => line.level === "Error")
+      assert.deepStrictEqual(
+        errors.map((line) => line.text),
+        ['task "buggy" (RpcHandler #2) failed after 0ms', 'task "writer\\nof rows" (Maintenance #1) failed after 1.5s']
+      )
+      assert.include(Cause.pretty(errors[1]!.cause), "disk full")
+      assert.deepStrictEqual(errors[1]!.annotations, {
+        task: "writer\nof rows",
+        taskKind: "Maintenance",
+        taskId: failing.id
+      })
+      const stats = yield* TaskRegistry.stats
+      assert.deepStrictEqual([stats.failed, stats.succeeded, stats.interrupted, stats.spawned], [2, 0, 0, 2])
+    })
+  )
+
+  logged("is logged before anyone who awaited it goes on [T4]", (lines) =>
+    Effect.gen(function* () {
+      const wait = yield* gate
+      const failing = yield* task("failing", Effect.andThen(Deferred.await(wait), Effect.fail("planned")))
+      const seen: Array<number> = []
+      const waiter = yield* Effect.forkChild(
+        Effect.tap(failing.await, () => Effect.sync(() => void seen.push(lines.length))),
+        { startImmediately: true }
+      )
+      yield* settle
+      yield* open(wait)
+      yield* Fiber.join(waiter)
+      assert.deepStrictEqual(seen, [1])
+    })
+  )
+
+  logged("leaves its siblings, its parent and the service running [T4]", (lines) =>
+    Effect.gen(function* () {
+      const sibling = yield* task("sibling", Effect.never)
+      const parent = yield* task("parent", Effect.andThen(task("child", Effect.die("bug")), Effect.never))
+      yield* settle
+      assert.deepStrictEqual([sibling.state, parent.state], ["running", "running"])
+      assert.isFalse(yield* ShutdownToken.isDraining)
+      assert.strictEqual(lines.length, 1)
+    })
+  )
+
+  logged("is not what interruption is: that is counted apart and not logged [T4]", (lines) =>
+    Effect.gen(function* () {
+      const aborted = yield* task("aborted", Effect.never)
+      const suicide = yield* task("suicide", Effect.interrupt)
+      yield* settle
+      yield* aborted.abort
+      yield* suicide.await
+      const stats = yield* TaskRegistry.stats
+      assert.deepStrictEqual([stats.interrupted, stats.failed], [2, 0])
+      assert.deepStrictEqual(lines, [])
+    })
+  )
+
+  logged("counts a defect in a finalizer of an interrupted task as a failure [T4]", (lines) =>
+    Effect.gen(function* () {
+      const body = Effect.ensuring(Effect.never, Effect.die(new Error("finalizer bug")))
+      const handle = yield* task("aborted", body)
+      yield* settle
+      yield* handle.abort
+      assert.strictEqual((yield* TaskRegistry.stats).failed, 1)
+      assert.include(Cause.pretty(lines[0]!.cause), "finalizer bug")
+    })
+  )
+
+  test(
+    "ends as it should when the logger throws [T4]",
+    () =>
+      Effect.gen(function* () {
+        const handle = yield* task("failing", Effect.fail("planned"))
+        assert.deepStrictEqual(yield* handle.await, Exit.fail("planned"))
+        assert.strictEqual(yield* TaskRegistry.size, 0)
+      }),
+    undefined,
+    throwingLogger
+  )
+})
+
+describe("a critical task", () => {
+  logged(
+    "requests shutdown with the reason TaskFailed when it fails, before anyone who awaited it goes on [T4] [S2]",
+    () =>
+      Effect.gen(function* () {
+        const cause = Cause.fail("planned")
+        const handle = yield* task("vital", Effect.fail("planned"), { critical: true, kind: "BackgroundLoop" })
+        yield* handle.await
+        const reason = yield* ShutdownToken.awaitDraining
+        assert.deepStrictEqual(
+          reason,
+          ShutdownReason.TaskFailed({ id: handle.id, name: "vital", kind: "BackgroundLoop", cause })
+        )
+      })
+  )
+
+  test("requests it for a defect, but neither for success nor for interruption [T4]", () =>
+    Effect.gen(function* () {
+      const fine = yield* task("fine", Effect.void, { critical: true })
+      const aborted = yield* task("aborted", Effect.never, { critical: true })
+      yield* fine.await
+      yield* aborted.abort
+      assert.isFalse(yield* ShutdownToken.isDraining)
+      const dying = yield* task("dying", Effect.die("bug"), { critical: true })
+      yield* dying.await
+      assert.isTrue(yield* ShutdownToken.isDraining)
+    }))
+
+  test("is out of the books when who hears the request looks [T4] [T5]", () =>
+    Effect.gen(function* () {
+      const token = yield* ShutdownToken.ShutdownToken
+      const registry = yield* TaskRegistry.TaskRegistry
+      const seen: Array<number> = []
+      const listener = yield* Effect.forkChild(
+        Effect.tap(token.awaitDraining, () => Effect.sync(() => void seen.push(registry.snapshotUnsafe().length))),
+        { startImmediately: true }
+      )
+      yield* task("vital", Effect.fail("planned"), { critical: true, startImmediately: true })
+      yield* Fiber.join(listener)
+      assert.deepStrictEqual(seen, [0])
+    }))
+
+  test("keeps the first reason when several fail [T4] [S1]", () =>
+    Effect.gen(function* () {
+      for (const name of ["one", "two"]) yield* task(name, Effect.fail(name), { critical: true })
+      const reason = yield* ShutdownToken.awaitDraining
+      assert.strictEqual(reason._tag === "TaskFailed" && reason.name, "one")
+    }))
+})
+
+describe("a restart policy", () => {
+  /** Fails the first so many times. */
+  const flaky = (failures: number, starts: Array<number>) =>
+    Effect.clockWith((clock) =>
+      Effect.suspend(() => {
+        starts.push(clock.currentTimeMillisUnsafe() - 1)
+        return starts.length <= failures ? Effect.fail(`failure ${starts.length}`) : Effect.succeed("up")
+      })
+    )
+
+  logged("starts a loop that fails again, after the schedule's delays, and says so [T11]", (lines) =>
+    Effect.gen(function* () {
+      const starts: Array<number> = []
+      const handle = yield* task("loop", flaky(2, starts), { restart: { schedule: Schedule.exponential("1 second") } })
+      yield* TestClock.adjust("1 minute")
+      assert.deepStrictEqual(yield* handle.await, Exit.succeed("up"))
+      assert.deepStrictEqual(starts, [0, 1000, 3000])
+      assert.deepStrictEqual(
+        lines.map((line) => `${line.level}: ${line.text}`),
+        [
+          'Warn: task "loop" (RpcHandler #1) failed; restart 1 in 1.0s',
+          'Warn: task "loop" (RpcHandler #1) failed; restart 2 in 2.0s'
+        ]
+      )
+      const stats = yield* TaskRegistry.stats
+      assert.deepStrictEqual([stats.restarts, stats.failed, stats.succeeded], [2, 0, 1])
+    })
+  )
+
+  test("shows in a row how often it was used [T11]", () =>
+    Effect.gen(function* () {
+      yield* task("loop", Effect.fail("planned"), { restart: { schedule: Schedule.spaced("1 second") } })
+      yield* TestClock.adjust("3500 millis")
+      assert.strictEqual((yield* TaskRegistry.snapshot)[0]!.restarts, 4)
+      assert.include(yield* TaskRegistry.renderTree, "4 restart(s)")
+    }))
+
+  test("starts again after a defect too, and gives the schedule what went wrong [T11]", () =>
+    Effect.gen(function* () {
+      const inputs: Array<unknown> = []
+      const schedule = Schedule.while(Schedule.forever, (step) => Effect.sync(() => inputs.push(step.input) < 2))
+      const handle = yield* task("loop", Effect.die("bug"), { restart: { schedule } })
+      yield* settle
+      assert.deepStrictEqual(yield* handle.await, Exit.die("bug"))
+      assert.deepStrictEqual(inputs, ["bug", "bug"])
+    }))
+
+  logged("fails with the cause of the last run when the schedule ends, logged once as a failure [T11] [T4]", (lines) =>
+    Effect.gen(function* () {
+      const starts: Array<number> = []
+      const handle = yield* task("loop", flaky(99, starts), { restart: { schedule: Schedule.recurs(2) } })
+      yield* settle
+      assert.deepStrictEqual(yield* handle.await, Exit.fail("failure 3"))
+      assert.strictEqual(lines.filter((line) => line.level === "Error").length, 1)
+      assert.strictEqual((yield* TaskRegistry.stats).failed, 1)
+    })
+  )
+
+  test("gives up when there are more restarts than the intensity allows in its period [T11]", () =>
+    Effect.gen(function* () {
+      const starts: Array<number> = []
+      const handle = yield* task("loop", flaky(99, starts), {
+        restart: { schedule: Schedule.spaced("1 second"), intensity: { max: 3, period: "10 seconds" } }
+      })
+      yield* TestClock.adjust("1 minute")
+      assert.deepStrictEqual(yield* handle.await, Exit.fail("failure 4"))
+      assert.deepStrictEqual(starts, [0, 1000, 2000, 3000])
+    }))
+
+  test("goes on for ever while its restarts are rare enough [T11]", () =>
+    Effect.gen(function* () {
+      const starts: Array<number> = []
+      const handle = yield* task("loop", flaky(99, starts), {
+        restart: { schedule: Schedule.spaced("5 seconds"), intensity: { max: 2, period: "10 seconds" } }
+      })
+      yield* TestClock.adjust("100 seconds")
+      assert.strictEqual(handle.state, "running")
+      assert.strictEqual(starts.length, 21)
+    }))
+
+  test("does not start again what was interrupted [T11]", () =>
+    Effect.gen(function* () {
+      let starts = 0
+      const body = Effect.andThen(
+        Effect.sync(() => starts++),
+        Effect.never
+      )
+      const handle = yield* task("loop", body, { restart: { schedule: Schedule.forever } })
+      yield* settle
+      yield* handle.abort
+      yield* settle
+      assert.strictEqual(starts, 1)
+    }))
+
+  test("does not start anything again once its token drains: what waits for its next start ends, interrupted [T11]", () =>
+    Effect.gen(function* () {
+      let starts = 0
+      const body = Effect.andThen(
+        Effect.sync(() => starts++),
+        Effect.fail("planned")
+      )
+      const waiting = yield* task("waits", body, { restart: { schedule: Schedule.spaced("1 hour") } })
+      const heeding = Effect.andThen(ShutdownToken.awaitDraining, Effect.fail("too late"))
+      const failing = yield* task("fails while draining", heeding, { restart: { schedule: Schedule.forever } })
+      yield* settle
+      yield* TaskRegistry.joinAll("1 minute")
+      assert.strictEqual(starts, 1)
+      assert.isTrue(Exit.hasInterrupts(yield* waiting.await))
+      assert.deepStrictEqual(yield* failing.await, Exit.fail("too late"))
+    }))
+
+  test("asks for shutdown only when a critical loop has used up its restarts [T11] [T4]", () =>
+    Effect.gen(function* () {
+      const starts: Array<number> = []
+      yield* task("loop", flaky(99, starts), { critical: true, restart: { schedule: Schedule.recurs(1) } })
+      const reason = yield* ShutdownToken.awaitDraining
+      assert.strictEqual(reason._tag, "TaskFailed")
+      assert.strictEqual(starts.length, 2)
+    }))
+
+  test(
+    "restarts although the logger throws [T11]",
+    () =>
+      Effect.gen(function* () {
+        const starts: Array<number> = []
+        const handle = yield* task("loop", flaky(1, starts), { restart: { schedule: Schedule.recurs(1) } })
+        yield* settle
+        assert.deepStrictEqual(yield* handle.await, Exit.succeed("up"))
+      }),
+    undefined,
+    throwingLogger
+  )
+
+  test("gives each start its own finalizers [T11]", () =>
+    Effect.gen(function* () {
+      const events: Array<string> = []
+      let starts = 0
+      const body = Effect.ensuring(
+        Effect.suspend(() => (++starts < 3 ? Effect.fail("planned") : Effect.void)),
+        Effect.sync(() => void events.push(`closed ${starts}`))
+      )
+      const handle = yield* task("loop", body, { restart: { schedule: Schedule.forever } })
+      yield* handle.await
+      assert.deepStrictEqual(events, ["closed 1", "closed 2", "closed 3"])
+    }))
+
+  it("counts restarts in a sliding window [T11]", () => {
+    const intensity = { max: 2, periodMillis: 100 }
+    let window: RestartIntensity.Window | undefined = []
+    for (const [at, allowed] of [
+      [0, true],
+      [50, true],
+      [99, false],
+      [100, true],
+      [149, false],
+      [150, true]
+    ] as const) {
+      const next: RestartIntensity.Window | undefined = RestartIntensity.add(window, at, intensity)
+      assert.strictEqual(next !== undefined, allowed, `at ${at}`)
+      window = next ?? window
+    }
+    assert.isUndefined(RestartIntensity.add([], 0, { max: 0, periodMillis: 1 }))
+  })
+})
+
+describe("finding and aborting", () => {
+  test("finds by id and by name, several of one name, and none of what has ended [T10]", () =>
+    Effect.gen(function* () {
+      const twins = yield* Effect.forEach([1, 2], () => task("twin", Effect.never))
+      const other = yield* task("other", Effect.never)
+      const ids = (found: ReadonlyArray<{ readonly id: number }>) => found.map((one) => one.id)
+      assert.deepStrictEqual(
+        ids(yield* TaskRegistry.find("twin")),
+        twins.map((twin) => twin.id)
+      )
+      assert.deepStrictEqual(ids(yield* TaskRegistry.find(other.id)), [other.id])
+      assert.deepStrictEqual(yield* TaskRegistry.find("nobody"), [])
+      assert.deepStrictEqual(yield* TaskRegistry.find(99), [])
+      assert.strictEqual(yield* TaskRegistry.abort("twin"), 2)
+      assert.deepStrictEqual(yield* names, ["other"])
+      assert.strictEqual(yield* TaskRegistry.abort("twin"), 0)
+      assert.strictEqual(yield* TaskRegistry.abort(twins[0]!.id), 0)
+      assert.strictEqual(yield* TaskRegistry.abort(other.id), 1)
+    }))
+
+  test("takes a name that looks like a number as a name [T10]", () =>
+    Effect.gen(function* () {
+      yield* task("2", Effect.never)
+      const second = yield* task("1", Effect.never)
+      assert.strictEqual((yield* TaskRegistry.find("1"))[0]!.id, second.id)
+    }))
+
+  test("lets a task abort itself, its parent and its siblings [T10] [T6]", () =>
+    Effect.gen(function* () {
+      const itself = yield* task("itself", Effect.andThen(TaskRegistry.abort("itself"), Effect.never))
+      const parent = yield* task("parent", Effect.andThen(task("child", TaskRegistry.abort("parent")), Effect.never))
+      assert.isTrue(Exit.hasInterrupts(yield* itself.await))
+      assert.isTrue(Exit.hasInterrupts(yield* parent.await))
+      assert.strictEqual(yield* TaskRegistry.size, 0)
+    }))
+
+  test("counts what was there, lives and was at most [T4] [T5]", () =>
+    Effect.gen(function* () {
+      yield* Effect.forEach(["a", "b", "c"], (name) => task(name, Effect.never))
+      yield* TaskRegistry.abort("a")
+      yield* Effect.flatMap(task("d", Effect.void), (handle) => handle.await)
+      assert.deepStrictEqual(yield* TaskRegistry.stats, {
+        spawned: 4,
+        live: 2,
+        peak: 3,
+        succeeded: 1,
+        failed: 0,
+        interrupted: 1,
+        detached: 0,
+        restarts: 0
+      })
+    }))
+
+  test("reports a deadline missed by a task whose restarts never end [T11] [T8]", () =>
+    Effect.gen(function* () {
+      const body = Effect.andThen(Effect.sleep("10 seconds"), Effect.fail("planned"))
+      yield* task("loop", body, { restart: { schedule: Schedule.forever } })
+      yield* settle
+      const join = yield* joining("1 second")
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(left(yield* missed(join)), ["loop:interrupted"])
+      assert.isTrue(Option.isNone(yield* TaskRegistry.currentTask))
+    }))
+})
