@@ -315,9 +315,9 @@ export const layerConfig = (options: Config.Wrap<Options>): Layer.Layer<never, I
  * @category models
  * @since 0.1.0
  */
-export const fromEnvironment: Config.Config<Options> = Config.Int(FaultReport.SEED_VARIABLE).pipe(
-  Config.option,
-  Config.map((seed) => ({ seed: Option.getOrUndefined(seed) }))
+export const fromEnvironment: Config.Config<Options> = Config.map(
+  Seed.fromVariable(FaultReport.SEED_VARIABLE),
+  (seed) => ({ seed: Option.getOrUndefined(seed) })
 )
 
 /**

@@ -14,6 +14,9 @@
  *
  * @since 0.1.0
  */
+import * as Config from "effect/Config"
+import type * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
 import { checkInteger, type InvalidOption } from "./InvalidOption.ts"
 
 /**
@@ -32,6 +35,18 @@ export const MAX_SEED = 0xffff_ffff
  */
 export const check = (tool: string, value: unknown): InvalidOption | undefined =>
   checkInteger(tool, "seed", value, { minimum: 0, maximum: MAX_SEED })
+
+/**
+ * A seed from the environment, if the variable is set. A value that is no seed is a
+ * `ConfigError` that names the variable.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const fromVariable = (variable: string): Config.Config<Option.Option<number>> =>
+  Config.option(Config.schema(SeedSchema, variable))
+
+const SeedSchema = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: MAX_SEED }))
 
 /**
  * A stream of draws in `[0, 1)`.

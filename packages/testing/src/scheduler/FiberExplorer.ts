@@ -33,7 +33,7 @@
  */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
-import * as Config from "effect/Config"
+import type * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
@@ -143,7 +143,7 @@ const SEED_VARIABLE = "SELVEDGE_FIBER_SEED"
  * @category models
  * @since 0.1.0
  */
-export const replaySeed: Config.Config<Option.Option<number>> = Config.option(Config.Int(SEED_VARIABLE))
+export const replaySeed: Config.Config<Option.Option<number>> = Seed.fromVariable(SEED_VARIABLE)
 
 // -----------------------------------------------------------------------------
 // Exploring

@@ -201,8 +201,11 @@ describe("exploring", () => {
       }
       const error = yield* Effect.flip(FiberExplorer.run(test, { seed: 0.5 }))
       assert.strictEqual(error.message, "SeededScheduler: seed must be a whole number in 0 … 4294967295, found 0.5")
-      const wrong = yield* Effect.flip(FiberExplorer.explore(test)).pipe(environment({ SELVEDGE_FIBER_SEED: "ten" }))
-      assert.strictEqual(wrong._tag, "ConfigError")
+      for (const found of ["ten", "-1", "4294967296"]) {
+        const wrong = yield* Effect.flip(FiberExplorer.explore(test)).pipe(environment({ SELVEDGE_FIBER_SEED: found }))
+        assert.strictEqual(wrong._tag, "ConfigError")
+        assert.include(String(wrong.message), "SELVEDGE_FIBER_SEED")
+      }
       assert.isFalse(ran)
     })
   )
