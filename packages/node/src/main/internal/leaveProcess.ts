@@ -11,6 +11,7 @@
  * @internal
  */
 import { accessSync, constants } from "node:fs"
+import * as LoopHold from "./loopHold.ts"
 
 const SHELL = "/bin/sh"
 
@@ -42,11 +43,12 @@ const RUN_OUT_MILLIS = 20
 /**
  * Ends the process with a code, `exit` handlers included, and waits for no native code. The last thing to call.
  *
- * A loop that has nothing left ends by itself, in the usual way: nothing can be running then, because a request in the
- * pool keeps the loop alive. A loop that does not within 20 ms has something left, and nobody asks what.
+ * A loop that has nothing left but a `KeepAlive` ends by itself, in the usual way: nothing can be running then, because
+ * a request in the pool keeps the loop alive. A loop that does not within 20 ms has something left, and nobody asks what.
  */
 export const leaveProcess = (exitCode: number): void => {
   process.exitCode = exitCode
+  LoopHold.letGo()
   setTimeout(() => leaveProcessNow(exitCode), RUN_OUT_MILLIS).unref()
 }
 

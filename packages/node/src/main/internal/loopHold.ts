@@ -18,7 +18,11 @@ export const hold = (): void => {
 /** Takes back one `hold`. */
 export const release = (): void => {
   holders -= 1
-  if (holders > 0) return
+  if (holders === 0) letGo()
+}
+
+/** Lets the loop go whoever holds it: the process is about to end. */
+export const letGo = (): void => {
   clearInterval(timer)
   timer = undefined
 }
