@@ -1,0 +1,147 @@
+/**
+ * The SQLite file behind the snapshots.
+ *
+ * Opening takes the file for this process alone, so two gateways never write the same one, and reads it as a whole: a
+ * file that is locked, not ours, corrupt or inconsistent is refused before anything is served. Each write is one
+ * transaction, so whatever happens in the middle of it the file holds the snapshot before.
+ *
+ * **Layout**
+ *
+ * - `aggregate (key, count, sum, min, max)`: one row a key
+ * - `snapshot (id, number, events, taken_at)`: one row; `events` is the sum of all counts, which is how a reader sees
+ *   that a snapshot is whole
+ */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import { existsSync, renameSync, statSync } from "node:fs"
+import { DatabaseSync } from "node:sqlite"
+import { Settings } from "./Settings.ts"
+import { describe, SnapshotFailed, SnapshotUnusable } from "./SnapshotError.ts"
+import type { Aggregate, Table } from "./Table.ts"
+
+export class SnapshotFile extends Context.Service<
+  SnapshotFile,
+  {
+    readonly path: string
+    /** What the file held when it was opened. */
+    readonly restored: ReadonlyArray<Aggregate>
+    /** Writes what changed in a table, all of it or nothing. */
+    readonly write: (table: Table) => Effect.Effect<void, SnapshotFailed>
+  }
+>()("gateway/SnapshotFile") {
+  static readonly layer = Layer.effect(
+    SnapshotFile,
+    Effect.gen(function* () {
+      const { database, whenUnusable } = yield* Settings
+      return yield* open(database).pipe(
+        Effect.catchTag("SnapshotUnusable", (problem) =>
+          whenUnusable === "begin-anew" ? Effect.andThen(moveAside(problem), open(database)) : Effect.fail(problem)
+        )
+      )
+    })
+  )
+}
+
+/** "Selv" in ASCII: marks a file as ours. */
+const APPLICATION_ID = 0x53656c76
+
+const SCHEMA = `
+  CREATE TABLE aggregate (
+    key TEXT PRIMARY KEY, count INTEGER NOT NULL, sum REAL NOT NULL, min REAL NOT NULL, max REAL NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE snapshot (
+    id INTEGER PRIMARY KEY CHECK (id = 1), number INTEGER NOT NULL, events INTEGER NOT NULL, taken_at INTEGER NOT NULL
+  ) STRICT;
+  INSERT INTO snapshot VALUES (1, 0, 0, 0);
+  PRAGMA application_id = ${APPLICATION_ID};
+`
+
+const open = (path: string): Effect.Effect<SnapshotFile["Service"], SnapshotUnusable, Scope.Scope> =>
+  Effect.gen(function* () {
+    const unusable = (why: string) => new SnapshotUnusable({ path, why })
+    const db = yield* Effect.acquireRelease(
+      Effect.try({ try: () => new DatabaseSync(path, { timeout: 200 }), catch: (error) => unusable(describe(error)) }),
+      (db) => Effect.sync(() => db.close())
+    )
+    const found = yield* Effect.try({ try: () => check(db), catch: (error) => unusable(describe(error)) })
+    if (typeof found === "string") return yield* unusable(found)
+    return SnapshotFile.of({ path, restored: found, write: (table) => write(db, path, table) })
+  })
+
+/** The rows of the file, made if it was empty, or what is wrong with it. */
+const check = (db: DatabaseSync): ReadonlyArray<Aggregate> | string => {
+  // Taken with the first lock and kept until the file is closed.
+  db.exec("PRAGMA locking_mode = EXCLUSIVE; PRAGMA synchronous = FULL; BEGIN EXCLUSIVE")
+  const one = (sql: string): unknown => Object.values(db.prepare(sql).get() ?? {})[0]
+  const isEmpty = one("SELECT count(*) FROM sqlite_schema") === 0
+  if (!isEmpty && one("PRAGMA application_id") !== APPLICATION_ID) return "it is a database of another program"
+  const verdict = one("PRAGMA quick_check(1)")
+  if (verdict !== "ok") return `it is corrupt (${String(verdict).replaceAll("\n", " ")})`
+  if (isEmpty) db.exec(SCHEMA)
+  const rows = db.prepare("SELECT key, count, sum, min, max FROM aggregate").all() as unknown as Array<Aggregate>
+  const counted = rows.reduce((total, row) => total + row.count, 0)
+  const events = one("SELECT events FROM snapshot")
+  if (events !== counted) return `it is inconsistent (the snapshot says ${String(events)} events, its rows ${counted})`
+  db.exec("COMMIT")
+  return rows
+}
+
+const write = (db: DatabaseSync, path: string, table: Table): Effect.Effect<void, SnapshotFailed> =>
+  Effect.flatMap(Clock.currentTimeMillis, (now) =>
+    Effect.suspend(() => {
+      const changes = table.takeChanges()
+      if (changes.length === 0) return Effect.void
+      return Effect.try({
+        try: () => inTransaction(db, () => writeRows(db, changes, table.events, now)),
+        catch: (error) => {
+          table.giveBack(changes)
+          return new SnapshotFailed({ path, why: describe(error) })
+        }
+      })
+    })
+  )
+
+const writeRows = (db: DatabaseSync, rows: ReadonlyArray<Aggregate>, events: number, now: number): void => {
+  const upsert = db.prepare(
+    `INSERT INTO aggregate VALUES (?, ?, ?, ?, ?) ON CONFLICT (key)
+     DO UPDATE SET count = excluded.count, sum = excluded.sum, min = excluded.min, max = excluded.max`
+  )
+  for (const { count, key, max, min, sum } of rows) upsert.run(key, count, sum, min, max)
+  db.prepare("UPDATE snapshot SET number = number + 1, events = ?, taken_at = ?").run(events, now)
+}
+
+const inTransaction = (db: DatabaseSync, body: () => void): void => {
+  db.exec("BEGIN IMMEDIATE")
+  try {
+    body()
+    db.exec("COMMIT")
+  } catch (error) {
+    // A full disk may have rolled back already.
+    if (db.isTransaction) db.exec("ROLLBACK")
+    throw error
+  }
+}
+
+/** Gives the file another name, its journals with it. */
+const moveAside = (problem: SnapshotUnusable): Effect.Effect<void, SnapshotUnusable> =>
+  Effect.gen(function* () {
+    const { path } = problem
+    // A missing folder or a folder in its place is not ours to move.
+    if (!existsSync(path) || !statSync(path).isFile()) return yield* problem
+    let number = 1
+    while (existsSync(`${path}.aside-${number}`)) number++
+    const aside = `${path}.aside-${number}`
+    yield* Effect.try({
+      try: () => {
+        for (const suffix of ["", "-journal", "-wal", "-shm"]) {
+          if (existsSync(path + suffix)) renameSync(path + suffix, aside + suffix)
+        }
+      },
+      catch: (error) =>
+        new SnapshotUnusable({ path, why: `${problem.why}, and moving it aside failed: ${describe(error)}` })
+    })
+    yield* Effect.logWarning(`${path} could not be used (${problem.why}): moved aside to ${aside}, beginning anew`)
+  })

@@ -1,0 +1,99 @@
+/**
+ * Looking at what a process left or said, without trusting it.
+ */
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { readFileSync } from "node:fs"
+import { DatabaseSync } from "node:sqlite"
+import { NotSeen } from "./Child.ts"
+
+const decode =
+  <S extends Schema.ConstraintDecoder<unknown>>(what: string, schema: S) =>
+  (text: string) =>
+    Effect.mapError(
+      Schema.decodeUnknownEffect(Schema.fromJsonString(schema))(text),
+      (error) => new NotSeen({ wanted: what, found: `${text.slice(0, 100)} (${error.message})` })
+    )
+
+const Totals = Schema.Struct({ events: Schema.Int, keys: Schema.Int })
+
+/** The answer of `GET /top`. */
+export const totals = decode("totals", Totals)
+
+/** The last line of the load. */
+export const tally = ([text]: RegExpExecArray) =>
+  decode("the load's tally", Schema.Struct({ acknowledged: Schema.Int, unanswered: Schema.Int }))(text)
+
+const Answer = Schema.Struct({ problems: Schema.Array(Schema.Struct({ line: Schema.Int, why: Schema.String })) })
+
+/** The bad lines of an answer of `POST /ingest`. */
+export const problems = (text: string) =>
+  Effect.map(decode("an answer with problems", Answer)(text), (answer) => answer.problems)
+
+const Report = Schema.Struct({
+  durationMillis: Schema.Finite,
+  tasks: Schema.Struct({
+    kinds: Schema.Array(
+      Schema.Struct({ kind: Schema.String, live: Schema.Int, interrupted: Schema.Int, detached: Schema.Int })
+    ),
+    pending: Schema.Array(Schema.Struct({ name: Schema.String, kind: Schema.String, state: Schema.String }))
+  }),
+  leftBehind: Schema.Array(Schema.Struct({ name: Schema.String }))
+})
+
+/** The report names one task, and the requests that were in flight ended by themselves. */
+export const report = (path: string, name: string) =>
+  Effect.gen(function* () {
+    const text = yield* Effect.try({
+      try: () => readFileSync(path, "utf8"),
+      catch: () => new NotSeen({ wanted: `a report in ${path}`, found: "none" })
+    })
+    const { leftBehind, tasks } = yield* decode("a shutdown report", Report)(text)
+    const told = tasks.pending.map((task) => `${task.name} (${task.kind}, ${task.state})`).join(", ")
+    const requests = tasks.kinds.find((row) => row.kind === "RpcHandler")
+    const isRight = tasks.pending.length === 1 && tasks.pending[0]?.name === name && leftBehind.length === 0
+    if (!isRight) return yield* new NotSeen({ wanted: `only ${name} to be named`, found: told || "nothing named" })
+    if (requests === undefined || requests.live === 0 || requests.interrupted + requests.detached > 0) {
+      return yield* new NotSeen({
+        wanted: "requests in flight that ended by themselves",
+        found: JSON.stringify(requests)
+      })
+    }
+    return { value: undefined, note: `${told}; ${requests.live} request(s) in flight, none interrupted` }
+  })
+
+export const exitCode = (ended: { readonly code: number | null; readonly signal: string | null }, wanted: number) =>
+  ended.code === wanted
+    ? Effect.succeed({ value: undefined, note: `${ended.code}` })
+    : Effect.fail(new NotSeen({ wanted: `exit code ${wanted}`, found: String(ended.signal ?? ended.code) }))
+
+export interface Held {
+  readonly events: number
+  readonly keys: number
+}
+
+/** What a snapshot file holds, if it is whole. */
+export const snapshot = (path: string): Effect.Effect<Held, NotSeen> =>
+  Effect.gen(function* () {
+    const found = yield* Effect.try({
+      try: () => {
+        const db = new DatabaseSync(path, { readOnly: true })
+        try {
+          const one = (sql: string): unknown => Object.values(db.prepare(sql).get() ?? {})[0]
+          return {
+            check: one("PRAGMA integrity_check"),
+            events: Number(one("SELECT events FROM snapshot")),
+            counted: Number(one("SELECT coalesce(sum(count), 0) FROM aggregate")),
+            keys: Number(one("SELECT count(*) FROM aggregate"))
+          }
+        } finally {
+          db.close()
+        }
+      },
+      catch: (error) => new NotSeen({ wanted: `a snapshot in ${path}`, found: String(error) })
+    })
+    if (found.check !== "ok" || found.events !== found.counted) {
+      return yield* new NotSeen({ wanted: "a whole snapshot", found: JSON.stringify(found) })
+    }
+    return found
+  })
