@@ -639,6 +639,7 @@ export class Engine {
     cell.version++
     if (cell.watchers !== 0) {
       this.frozen &= ~cell.watchers
+      this.spin.hope(cell.watchers)
       cell.watchers = 0
     }
   }

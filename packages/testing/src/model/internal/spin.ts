@@ -27,7 +27,10 @@ import { native } from "./natives.ts"
 import { ADD, AND, COMPARE_EXCHANGE, EXCHANGE, LOAD, OR, PLAIN_LOAD, PLAIN_STORE, STORE, SUB, WAIT, XOR } from "./op.ts"
 
 /** Repeated turns after which the last chance is over. */
-const LAST_CHANCE = 100_000
+const LAST_CHANCE = 10_000
+
+/** Turns at the end of a probe whose place in the code is noted. */
+const LAST_SITES = 128
 
 /** Verdicts kept per thread; forgetting one costs another probe, nothing else. */
 const MAX_VERDICTS = 50_000
@@ -153,7 +156,6 @@ export class Spin {
   pause(thread: number): void {
     const desperate = ((this.#desperate >> thread) & 1) === 1
     const known = desperate ? undefined : this.#known(thread)
-    if (!desperate) this.#hopeless &= ~(1 << thread)
     if (known !== undefined) {
       if (known.endless) this.#freeze(thread, known)
       return
@@ -202,7 +204,7 @@ export class Spin {
     const e = this.#engine
     const cell = e.cell(view, index)
     if (this.#operations++ === 0) this.#firstSite = site()
-    if (this.#turns * 4 >= this.#limit * 3) this.#lastSites.add(site())
+    if (this.#limit - this.#turns <= LAST_SITES) this.#lastSites.add(site())
     if (this.#met.has(cell)) this.turn(thread)
     else {
       this.#met.add(cell)
@@ -238,6 +240,7 @@ export class Spin {
     if (before === undefined) verdicts.set(key, [verdict])
     else before.push(verdict)
     this.#desperate &= ~(1 << thread)
+    this.#idle[thread] = 0
     if (endless) {
       if (this.#limit === LAST_CHANCE) this.#hopeless |= 1 << thread
       this.#freeze(thread, verdict)
@@ -281,6 +284,11 @@ export class Spin {
       mask |= 1 << t
     }
     return mask
+  }
+
+  /** What these threads look at has changed. */
+  hope(threads: number): void {
+    this.#hopeless &= ~threads
   }
 
   /** The thread goes on although nothing has changed. */
