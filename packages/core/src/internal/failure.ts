@@ -22,7 +22,7 @@ export const oneLine = (cause: Cause.Cause<unknown>): string => {
   const told = cause.reasons.flatMap((reason) =>
     reason._tag === "Fail" ? [describe(reason.error)] : reason._tag === "Die" ? [describe(reason.defect)] : []
   )
-  return told.length > 0 ? told.join("; ") : "interrupted"
+  return told.length > 0 ? Array.from(new Set(told)).join("; ") : "interrupted"
 }
 
 /** A failure in one line; whatever holds a defect, with its stack. */

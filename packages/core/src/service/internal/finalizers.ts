@@ -30,13 +30,17 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as References from "effect/References"
 import type * as Scope from "effect/Scope"
+import * as Tracer from "effect/Tracer"
 
 interface Built {
   readonly order: number
   readonly scope: Scope.Scope
   readonly span: string | undefined
   keys: ReadonlyArray<string>
+  /** How many builds had begun when this one was done. */
+  done: number
 }
 
 /** A finalizer that has begun and not ended. */
@@ -143,6 +147,12 @@ export class FinalizerTracker {
     return Effect.andThen(Deferred.await(this.broken), look)
   }
 
+  /** Why a build that does not end has failed; nothing if it was only interrupted, or has not failed. */
+  brokenBy(): Cause.Cause<unknown> | undefined {
+    const { failure } = this
+    return failure === undefined || Cause.hasInterruptsOnly(failure) ? undefined : this.untold(failure)
+  }
+
   /** What is still closing, innermost only. */
   running(): ReadonlyArray<string> {
     const around = new Set<Closing>()
@@ -167,12 +177,19 @@ export class FinalizerTracker {
     build: Effect.Effect<Context.Context<A>, E, R>
   ): Effect.Effect<Context.Context<A>, E, R> {
     return Effect.withFiber((fiber) => {
-      const one: Built = { order: this.built.length, scope, span: this.ownSpan(spanOf(fiber)), keys: [] }
+      const one: Built = {
+        order: this.built.length,
+        scope,
+        span: this.ownSpan(spanOf(fiber)),
+        keys: [],
+        done: Infinity
+      }
       this.built.push(one)
       return Effect.onExit(build, (exit) =>
         Effect.sync(() => {
           if (Exit.isFailure(exit)) return this.noteBroken(exit.cause)
-          one.keys = Array.from(exit.value.mapUnsafe.keys())
+          one.done = this.built.length
+          one.keys = Array.from(exit.value.mapUnsafe.keys()).filter((key) => !tracing.has(key))
           if (this.watching) this.watchOne(one)
         })
       )
@@ -229,11 +246,14 @@ export class FinalizerTracker {
     if (one.keys.length > 0) return one.keys.join(" + ")
     const span = this.ownSpan(spanNow) ?? one.span
     if (span !== undefined) return `span ${span}`
-    const before = this.built.findLast((other) => other.order < one.order && other.keys.length > 0)
+    const before = this.built.findLast((other) => other.done <= one.order && other.keys.length > 0)
     const place = `unnamed layer, number ${one.order} of ${this.built.length - 1} in the order of building`
     return before === undefined ? place : `${place}, after ${before.keys.join(" + ")}`
   }
 }
+
+/** What a span around a layer leaves in its context is no service of the layer. */
+const tracing: ReadonlySet<string> = new Set([Tracer.ParentSpan.key, References.CurrentStackFrame.key])
 
 const spanOf = (fiber: Fiber.Fiber<unknown, unknown>): string | undefined =>
   fiber.cache.span?._tag === "Span" ? fiber.cache.span.name : undefined

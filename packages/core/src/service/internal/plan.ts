@@ -213,6 +213,8 @@ const noteHangingStart = (life: Life, parts: Parts): void => {
   const finalizers = parts.tracker.running()
   if (finalizers.length === 0) life.noteLeft({ type: "start", name: parts.started.step(), phase: "lastWords" })
   for (const name of finalizers) life.noteLeft({ type: "finalizer", name, phase: "lastWords" })
+  const cause = parts.started.step() === "build" ? parts.tracker.brokenBy() : undefined
+  if (cause !== undefined) noteLateFailure(life, parts.started, Exit.failCause(cause))
 }
 
 const noteStart = (life: Life, parts: Parts): void => {
