@@ -4,6 +4,7 @@ import * as ShutdownToken from "@selvedge/core/shutdown/ShutdownToken"
 import * as RestartIntensity from "@selvedge/core/tasks/RestartIntensity"
 import * as TaskRegistry from "@selvedge/core/tasks/TaskRegistry"
 import * as Cause from "effect/Cause"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -12,7 +13,6 @@ import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as TestClock from "effect/testing/TestClock"
 import { collecting, gate, joining, left, type Line, missed, names, open, settle, task, test } from "./support.ts"
-import * as Deferred from "effect/Deferred"
 
 /** The log of each test apart. */
 const logged = (title: string, body: (lines: Array<Line>) => ReturnType<Parameters<typeof test>[1]>) => {
