@@ -138,7 +138,8 @@ const problemOfOuterImport = (from: Place, specifier: string, file: string): rea
   const to = placeOfSpecifier(specifier, file)
   if (to === undefined) return undefined
   if (specifier.startsWith(".")) {
-    if (to.package === from.package) return undefined
+    const target = path.posix.join(path.posix.dirname(file), specifier)
+    if (to.package === from.package || !target.startsWith("packages/")) return undefined
     return ["leaves", `packages are imported by name, found "${specifier}"`]
   }
   return isForeignInternal(from, to) ? ["internal", `internals are closed to others, found "${specifier}"`] : undefined
