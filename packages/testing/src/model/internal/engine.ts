@@ -31,7 +31,7 @@
 import { ModelError } from "../ModelError.ts"
 import { type Cell, Memory, type Region, type ViewMeta, type Waiter } from "./memory.ts"
 import { apply, type CallRecord } from "./ops.ts"
-import { BARRIER, LIST_WRITE, LOCAL, NOTHING, PLAIN_LOAD, VISIBLE, WAKE_ASYNC } from "./op.ts"
+import { BARRIER, CRASH, LIST_WRITE, LOCAL, NOTHING, PLAIN_LOAD, VISIBLE, WAKE_ASYNC } from "./op.ts"
 import { type Conflict, Races } from "./races.ts"
 import { Spin } from "./spin.ts"
 import { DIVERGED, lowest, PRUNE, type Touched, type Walker } from "./walker.ts"
@@ -109,6 +109,8 @@ export class Engine {
   walker: Walker
   invariant: (() => void) | undefined
   trace: TraceSink | undefined
+  /** Told every step by kind. */
+  recorder: { begin(): void; step(thread: number, kind: number): void } | undefined
   /** Unwind at every switch, to make a thread that cannot be run again show itself. */
   naive = false
   state: unknown = undefined
@@ -216,6 +218,7 @@ export class Engine {
     this.spin.begin()
     this.walker.begin()
     this.host?.begin()
+    this.recorder?.begin()
   }
 
   /** Run the threads until none can go on, the walker prunes, or something fails. */
@@ -436,7 +439,7 @@ export class Engine {
     this.#clear()
     this.operations[thread] = (this.operations[thread] as number) + 1
     const result = apply(this, thread, kind, view, index, a, b)
-    this.#commit(thread)
+    this.#commit(thread, kind)
     if (this.crashAt[thread] === this.operations[thread] && this.waiting[thread] !== undefined)
       this.ready |= 1 << thread
     this.push(thread, signature, result)
@@ -454,7 +457,8 @@ export class Engine {
     touched.couldTimeOut = false
   }
 
-  #commit(thread: number): void {
+  #commit(thread: number, kind: number): void {
+    this.recorder?.step(thread, kind)
     this.walker.executed(this.step, thread, this.touched)
     this.path.push(thread)
     this.#last = thread
@@ -465,7 +469,7 @@ export class Engine {
   nothing(thread: number): void {
     this.#clear()
     this.granted = NOBODY
-    this.#commit(thread)
+    this.#commit(thread, NOTHING)
   }
 
   /** Remember an answer (invariant 1). */
@@ -495,7 +499,7 @@ export class Engine {
     }
     if (this.trace !== undefined) this.trace.step(thread, this.step, "dies here", undefined)
     this.host?.forget(thread)
-    this.#commit(thread)
+    this.#commit(thread, CRASH)
     this.ended(thread, true)
   }
 
@@ -506,7 +510,7 @@ export class Engine {
     this.operations[thread] = (this.operations[thread] as number) + 1
     const value = apply(this, thread, WAKE_ASYNC, waiter.view, waiter.index, waiter, undefined)
     this.touched.flags |= VISIBLE
-    this.#commit(thread)
+    this.#commit(thread, WAKE_ASYNC)
     this.push(thread, WAKE_ASYNC, { waiter, value })
     if (this.invariant !== undefined) this.look()
     return value

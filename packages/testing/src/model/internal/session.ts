@@ -9,6 +9,7 @@ import { ModelError } from "../ModelError.ts"
 import { Engine, type Problem } from "./engine.ts"
 import { META, ViewMeta } from "./memory.ts"
 import { native } from "./natives.ts"
+import { CALL, CHOOSE, CRASH, NOTHING, RETURN } from "./op.ts"
 import { parse, print, type Schedule } from "./schedule.ts"
 import {
   crashAt,
@@ -26,6 +27,14 @@ import { Replay, RoundRobin } from "./walks.ts"
 
 const SHRINK_ATTEMPTS = 400
 const SHRINK_MILLIS = 2000
+
+/** What each thread does in one execution, for real threads to do again. */
+export interface Script {
+  readonly path: ReadonlyArray<number>
+  readonly choices: ReadonlyArray<ReadonlyArray<number>>
+  readonly deaths: ReadonlyArray<number>
+  readonly crashed: ReadonlyArray<string>
+}
 
 type Run<A> = Generator<Promise<void>, A>
 
@@ -70,6 +79,31 @@ export class Session<S> {
       settings,
       walkerFor(strategyOf(options), definitions.length, settings.maxSteps)
     )
+  }
+
+  /** Note what the next execution does, without the steps that are nobody's operation; ask afterwards. */
+  record(): () => Script {
+    const e = this.engine
+    const path: Array<number> = []
+    const choices: Array<Array<number>> = this.#names.map(() => [])
+    const deaths = this.#names.map(() => -1)
+    const taken = this.#names.map(() => 0)
+    let first = true
+    e.recorder = {
+      begin: () => {
+        // The failing execution is run once more for its trace.
+        if (!first) e.recorder = undefined
+        first = false
+      },
+      step: (thread, kind) => {
+        if (kind === CHOOSE) choices[thread]?.push(e.choices.at(-1) ?? 0)
+        if (kind === NOTHING || kind === CALL || kind === RETURN || kind === CHOOSE) return
+        if (kind === CRASH) deaths[thread] = taken[thread] ?? 0
+        taken[thread] = (taken[thread] ?? 0) + 1
+        path.push(thread)
+      }
+    }
+    return () => ({ path, choices, deaths, crashed: this.#names.filter((_, t) => (deaths[t] ?? -1) >= 0) })
   }
 
   /** The whole exploration; yields only where an execution has to be awaited. */

@@ -29,9 +29,6 @@ import { ADD, AND, COMPARE_EXCHANGE, EXCHANGE, LOAD, OR, PLAIN_LOAD, PLAIN_STORE
 /** Repeated turns after which the last chance is over. */
 const LAST_CHANCE = 10_000
 
-/** Turns at the end of a probe whose place in the code is noted. */
-const LAST_SITES = 128
-
 /** Verdicts kept per thread; forgetting one costs another probe, nothing else. */
 const MAX_VERDICTS = 50_000
 
@@ -57,10 +54,10 @@ export class Spin {
   readonly #indexes: Array<number> = []
   readonly #values: Array<unknown> = []
   readonly #met = new Set<Cell>()
-  /** Where in the code the probe began, and where it was towards its end. */
+  /** Where in the code the probe began, and whether it was there again towards its end. */
   #operations = 0
   #firstSite = 0
-  readonly #lastSites = new Set<number>()
+  #returned = false
   readonly #verdicts: Array<Map<number, Array<Verdict>>> = []
 
   // ---- by thread
@@ -174,7 +171,7 @@ export class Spin {
     this.#values.length = 0
     this.#met.clear()
     this.#operations = 0
-    this.#lastSites.clear()
+    this.#returned = false
   }
 
   #known(thread: number): Verdict | undefined {
@@ -204,7 +201,7 @@ export class Spin {
     const e = this.#engine
     const cell = e.cell(view, index)
     if (this.#operations++ === 0) this.#firstSite = site()
-    if (this.#limit - this.#turns <= LAST_SITES) this.#lastSites.add(site())
+    if (!this.#returned && this.#turns * 4 >= this.#limit * 3) this.#returned = site() === this.#firstSite
     if (this.#met.has(cell)) this.turn(thread)
     else {
       this.#met.add(cell)
@@ -223,7 +220,7 @@ export class Spin {
   escaped(thread: number, neverLeft: boolean): void {
     const e = this.#engine
     // An endless loop that comes after this one is no reason to stay in this one: leaving it is something new.
-    const endless = neverLeft && (this.#operations === 0 || this.#lastSites.has(this.#firstSite))
+    const endless = neverLeft && (this.#operations === 0 || this.#returned)
     this.probing = -1
     ;(e.logs[thread] as Array<unknown>).length = this.#from
     ;(e.signatures[thread] as Array<number>).length = this.#from
@@ -240,7 +237,7 @@ export class Spin {
     if (before === undefined) verdicts.set(key, [verdict])
     else before.push(verdict)
     this.#desperate &= ~(1 << thread)
-    this.#idle[thread] = 0
+    if (this.#limit === LAST_CHANCE) this.#idle[thread] = 0
     if (endless) {
       if (this.#limit === LAST_CHANCE) this.#hopeless |= 1 << thread
       this.#freeze(thread, verdict)
