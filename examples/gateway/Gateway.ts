@@ -40,8 +40,9 @@ const serve = HttpRouter.serve(routes, { disableLogger: true, disableListenLog: 
 /** What stands behind the routes. */
 export const behind = Intake.layer.pipe(Layer.provideMerge(Aggregates.layer), Layer.provideMerge(SnapshotFile.layer))
 
+/** All of it. The server is part of what it provides: whoever runs it may ask for its address. */
 export const layer = Layer.mergeAll(serve, Snapshots.layer, announce).pipe(
   Layer.provide(behind),
-  Layer.provide(Server.layer),
+  Layer.provideMerge(Server.layer),
   Layer.provide(Settings.layer)
 )

@@ -52,7 +52,7 @@ export const openServer = Layer.unwrap(
   Effect.map(Settings, ({ host, port }) => NodeHttpServer.layer(() => createServer(), { host, port }))
 )
 
-const BLOCKED_MILLIS = 15_000
+const BLOCKED_MILLIS = 30_000
 
 export const layer = (flaw: string | undefined) => {
   switch (flaw) {
@@ -66,7 +66,7 @@ export const layer = (flaw: string | undefined) => {
         )
       )
     case "exit":
-      return Layer.effectDiscard(Effect.sync(() => process.on("exit", () => (process.exitCode = 0))))
+      return Layer.effectDiscard(Effect.sync(() => process.on("exit", () => process.kill(process.pid, "SIGKILL"))))
     default:
       return Layer.empty
   }

@@ -22,7 +22,7 @@ export const steps = {
   stream: { shows: "an event stream is told goodbye and ends", broken: "the goodbye is withheld" },
   budget: { shows: "the process is gone by budget + 500 ms", broken: "the loop is blocked and the guard is off" },
   report: { shows: "the report names the planted task, and nothing else", broken: "no report is written" },
-  exit: { shows: "the exit code says that the deadline was missed", broken: "the exit code is overwritten" },
+  exit: { shows: "the exit code says that the deadline was missed", broken: "it is killed on its way out" },
   snapshot: { shows: "the snapshot is whole: its counts are the acknowledged events", broken: "a row is lost" },
   restore: { shows: "a second start has it all back, and stops cleanly", broken: "it starts on another file" }
 } as const

@@ -1,0 +1,141 @@
+/** The gateway as a whole, in one process, over real sockets. */
+import { assert, describe, it } from "@effect/vitest"
+import { Main, Signals } from "@selvedge/core"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as HttpServer from "effect/http/HttpServer"
+import { createServer } from "node:http"
+import type { AddressInfo } from "node:net"
+import { follow } from "../demo/http.ts"
+import * as Gateway from "../Gateway.ts"
+import { folder, withEnvironment } from "./support.ts"
+
+/** Starts the gateway; `stop` sends SIGTERM and gives the outcome. */
+const start = (env: Readonly<Record<string, string>>) =>
+  Effect.gen(function* () {
+    const signals = yield* Signals.makeManual
+    const listening = yield* Deferred.make<string>()
+    const main = yield* Main.run(Gateway.layer, {
+      kinds: Gateway.kinds,
+      onStart: HttpServer.addressFormattedWith((url) => Deferred.succeed(listening, url))
+    }).pipe(
+      Effect.provideService(Signals.Signals, signals),
+      withEnvironment({ GATEWAY_PORT: "0", GATEWAY_STREAM_EVERY: "10ms", ...env }),
+      Effect.forkChild
+    )
+    const url = yield* Effect.raceFirst(Deferred.await(listening), Effect.andThen(Fiber.await(main), Effect.never))
+    const stop = Effect.suspend(() => {
+      signals.signalUnsafe("SIGTERM")
+      return Fiber.join(main)
+    })
+    return { url, stop }
+  })
+
+const ask = (url: string, init?: RequestInit) =>
+  Effect.promise(async () => {
+    const response = await fetch(url, init)
+    return { status: response.status, task: response.headers.get("x-task"), text: await response.text() }
+  })
+
+/** Waits for what real sockets bring in their own time. */
+const until = (isSo: () => boolean): Effect.Effect<void> =>
+  Effect.suspend(() => (isSo() ? Effect.void : Effect.andThen(Effect.sleep("2 millis"), until(isSo))))
+
+const post = (url: string, body: string) => ask(`${url}/ingest`, { method: "POST", body })
+
+describe("the gateway", () => {
+  it.live("keeps good lines, tells bad ones by number, and has them all back after a restart [S5]", () =>
+    Effect.gen(function* () {
+      const env = { GATEWAY_DB: `${yield* folder}/gateway.sqlite`, GATEWAY_SNAPSHOT_EVERY: "1 hour" }
+      const first = yield* start(env)
+      const answer = yield* post(first.url, '{"key":"a","value":1}\n\nno json\n{"key":"b","value":2}\n{"key":"c"}')
+      assert.strictEqual(answer.status, 200)
+      assert.match(answer.task ?? "", /^RpcHandler #\d+$/)
+      assert.deepStrictEqual(JSON.parse(answer.text), {
+        accepted: 2,
+        rejected: 2,
+        problems: [
+          { line: 3, why: "Expected a valid JSON string" },
+          { line: 5, why: 'Missing key at ["value"]' }
+        ]
+      })
+      assert.strictEqual((yield* post(first.url, "bad")).status, 400)
+      assert.strictEqual((yield* first.stop).exitCode, 0)
+
+      const second = yield* start(env)
+      const top = yield* ask(`${second.url}/top?n=1`)
+      assert.deepStrictEqual(JSON.parse(top.text), {
+        events: 2,
+        keys: 2,
+        top: [{ key: "a", count: 1, sum: 1, min: 1, max: 1 }]
+      })
+      yield* second.stop
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("bounds what it takes: body, line and number of keys to answer [S5]", () =>
+    Effect.gen(function* () {
+      const limits = { GATEWAY_MAX_BODY_BYTES: "1024", GATEWAY_MAX_LINE_BYTES: "64", GATEWAY_BUFFERED_EVENTS: "1" }
+      const { stop, url } = yield* start({ GATEWAY_DB: `${yield* folder}/gateway.sqlite`, ...limits })
+      const line = '{"key":"a","value":1}\n'
+      assert.include((yield* post(url, line.repeat(40))).text, '"accepted":40')
+      const large = yield* post(url, line.repeat(100))
+      assert.deepStrictEqual([large.status, /at most 1024 bytes/.test(large.text)], [413, true])
+      const long = yield* post(url, `{"key":"${"k".repeat(80)}","value":1}\n${line}`)
+      assert.include(long.text, '"accepted":1,"rejected":1,"problems":[{"line":1,"why":"wanted at most 64 bytes')
+      for (const n of ["0", "1001", "1.5", "x", ""])
+        assert.strictEqual((yield* ask(`${url}/top?n=${n}`)).status, 400, n)
+      yield* stop
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("streams to each client from a task of its own and says goodbye to all when it stops [S8] [T2]", () =>
+    Effect.gen(function* () {
+      const { stop, url } = yield* start({ GATEWAY_DB: `${yield* folder}/gateway.sqlite` })
+      assert.strictEqual((yield* ask(`${url}/ready`)).status, 200)
+      const clients = [yield* follow(`${url}/stream`), yield* follow(`${url}/stream`)]
+      yield* until(() => clients.every((client) => client.last()?.events === 0))
+      yield* post(url, '{"key":"a","value":1}\n')
+      yield* until(() => clients.every((client) => client.last()?.events === 1))
+      const outcome = yield* stop
+      const kinds = outcome.report?.tasks.kinds.find((row) => row.kind === "PeerConnection")
+      assert.deepStrictEqual([outcome.exitCode, kinds?.live, kinds?.interrupted], [0, 2, 0])
+      yield* until(() => clients.every((client) => client.ending() !== undefined))
+      for (const client of clients) assert.deepStrictEqual([client.ending(), client.last()?.events], ["bye", 1])
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("ends with 1 and one line when a setting, the port or the database cannot be used [S7]", () =>
+    Effect.gen(function* () {
+      const database = `${yield* folder}/gateway.sqlite`
+      const taken = yield* Effect.acquireRelease(
+        Effect.promise(
+          () =>
+            new Promise<ReturnType<typeof createServer>>((resolve) => {
+              const server = createServer().listen(0, "127.0.0.1", () => resolve(server))
+            })
+        ),
+        (server) => Effect.sync(() => server.close())
+      )
+      const port = String((taken.address() as AddressInfo).port)
+      const failure = (env: Readonly<Record<string, string>>) =>
+        Effect.map(
+          withEnvironment({ GATEWAY_PORT: "0", GATEWAY_DB: database, ...env })(Main.run(Gateway.layer)),
+          ({ error, exitCode }) => {
+            const found = error?.reasons.map((reason) =>
+              reason._tag === "Fail" ? (reason.error as Error).message : ""
+            )
+            return `${exitCode} ${found?.join()}`
+          }
+        )
+      assert.strictEqual(
+        yield* failure({ GATEWAY_PORT: port }),
+        `1 GATEWAY_PORT ${port} on 127.0.0.1 cannot be used: another process listens there`
+      )
+      assert.match(yield* failure({ GATEWAY_PORT: "65536" }), /^1 GATEWAY_PORT .* from 0 to 65535, found "65536"$/)
+      assert.match(yield* failure({ GATEWAY_SNAPSHOT_EVERY: "soon" }), /^1 GATEWAY_SNAPSHOT_EVERY .* found "soon"$/)
+      assert.match(yield* failure({ GATEWAY_DB: "/proc/none/x" }), /^1 GATEWAY_DB \/proc\/none\/x cannot be used: /)
+    }).pipe(Effect.scoped)
+  )
+})
