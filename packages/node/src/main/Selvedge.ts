@@ -110,6 +110,9 @@ const program = Effect.fnUntraced(function* <A, E>(
   )
   const problem = outcome.report === undefined ? undefined : writeReport(report, outcome.report)
   if (problem !== undefined) yield* Effect.logError(problem)
+  const { suppressed } = signals.restUnsafe()
+  if (suppressed > 0)
+    yield* Effect.logWarning(`${suppressed} more signal(s) and uncaught error(s) came too fast to be told`)
   // A third signal means now; else what is still in the air, such as a last line on a pipe, gets 20 ms.
   if (outcome.report === undefined) leaveProcessNow(outcome.exitCode)
   else leaveProcess(outcome.exitCode)
