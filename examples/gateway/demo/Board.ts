@@ -15,7 +15,7 @@ interface Row {
 }
 
 /** No step may take longer than this. */
-const PATIENCE = "15 seconds"
+const PATIENCE = "20 seconds"
 
 export class Board {
   private readonly rows = new Map<Step, Row>()

@@ -17,7 +17,7 @@ const DELAY_MILLIS = 1_500
 /** What a process may take beyond its budget. */
 const LEAVING_MILLIS = 500
 /** Lines of the log to wait for before the stop. */
-const ENOUGH = 1_500
+const ENOUGH = 1_000
 
 export interface Stage {
   readonly board: Board
