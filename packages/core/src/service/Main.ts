@@ -257,7 +257,7 @@ const drive = Effect.fnUntraced(function* <A, E>(
     effect && ((token) => around.provide(effect, services, token))
   let run: Fiber.Fiber<unknown, unknown> | undefined
   if (Option.isSome(started.services)) {
-    life.stage = "running"
+    if (life.reason === undefined) life.stage = "running"
     Deferred.doneUnsafe(around.ready, Exit.void)
     life.reload.ready(options.onReload && around.provide(options.onReload, services, life.root))
     run =

@@ -189,7 +189,7 @@ export class FinalizerTracker {
         Effect.sync(() => {
           if (Exit.isFailure(exit)) return this.noteBroken(exit.cause)
           one.done = this.built.length
-          one.keys = Array.from(exit.value.mapUnsafe.keys()).filter((key) => !tracing.has(key))
+          one.keys = Array.from(exit.value.mapUnsafe.keys()).filter((key) => !plumbing.has(key))
           if (this.watching) this.watchOne(one)
         })
       )
@@ -252,8 +252,12 @@ export class FinalizerTracker {
   }
 }
 
-/** What a span around a layer leaves in its context is no service of the layer. */
-const tracing: ReadonlySet<string> = new Set([Tracer.ParentSpan.key, References.CurrentStackFrame.key])
+/** What Effect's own combinators leave in a context (a span, a layer made by an effect) is no service of the layer. */
+const plumbing: ReadonlySet<string> = new Set([
+  Tracer.ParentSpan.key,
+  References.CurrentStackFrame.key,
+  "effect/Layer/unwrap"
+])
 
 const spanOf = (fiber: Fiber.Fiber<unknown, unknown>): string | undefined =>
   fiber.cache.span?._tag === "Span" ? fiber.cache.span.name : undefined

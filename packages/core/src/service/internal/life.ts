@@ -4,7 +4,7 @@
  *
  * **Invariants**
  *
- * 1. `timeline` exists from the moment the plan begins, and never before.
+ * 1. `timeline` exists from the moment of the request, and never before.
  * 2. Whatever is bounded here is awaited until its phase's deadline, then interrupted, named and left; nobody waits
  *    longer, also not for its finalizers.
  * 3. The guard knows the deadline and the code of every phase before the phase begins.
@@ -112,6 +112,8 @@ export class Life {
     this.context = options.context
     this.clock = Context.get(options.context, Clock.Clock)
     this.reload = new Reload({ context: this.context, isStopping: () => this.reason !== undefined })
+    // The first to wait is the first to be woken, on the spot.
+    this.log(Effect.map(this.root.awaitRequested, () => this.beginTimeline()))
     this.stopListening = this.root.listenUnsafe((phase) => {
       if (phase._tag === "Forced") this.onForced()
     })
@@ -144,16 +146,15 @@ export class Life {
   // The time line
   // ---------------------------------------------------------------------------
 
-  beginTimeline(): Timeline {
-    const timeline = ShutdownPlan.timeline(this.budget, this.nowNanos())
-    this.timeline = timeline
+  /** t0. Runs inside the request itself: whoever asks may block the loop in the next instruction. */
+  private beginTimeline(): void {
+    this.timeline = ShutdownPlan.timeline(this.budget, this.nowNanos())
     this.stage = "stopping"
     this.requestedAt = this.clock.currentTimeMillisUnsafe()
     this.liveAtRequest = this.tasks.snapshotUnsafe()
     // From here on a blocked loop has an end, whichever phase comes first.
     this.root.setDeadlineUnsafe(this.deadlineNanos("tasks"))
     this.tellGuard()
-    return timeline
   }
 
   private onForced(): void {

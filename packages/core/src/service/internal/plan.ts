@@ -33,7 +33,6 @@ export interface Parts {
 /** Everything from the request to postStop. */
 export const stop = (life: Life, parts: Parts): Effect.Effect<void> =>
   Effect.gen(function* () {
-    life.beginTimeline()
     sayStopping(life)
     const wasRunning = Option.isSome(parts.started.services)
     if (wasRunning) {
@@ -60,7 +59,6 @@ export const stop = (life: Life, parts: Parts): Effect.Effect<void> =>
  */
 export const abandonPreStart = (life: Life, started: Started): Effect.Effect<void> =>
   Effect.gen(function* () {
-    life.beginTimeline()
     const isOver = (): boolean => started.fiber.pollUnsafe() !== undefined
     if (!isOver()) {
       yield* life.during(
