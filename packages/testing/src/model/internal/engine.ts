@@ -30,6 +30,7 @@
  */
 import { ModelError } from "../ModelError.ts"
 import { type Cell, Memory, type Region, type ViewMeta, type Waiter } from "./memory.ts"
+import type { Audit } from "./audit.ts"
 import { apply, type CallRecord } from "./ops.ts"
 import { BARRIER, CRASH, LIST_WRITE, LOCAL, NOTHING, PLAIN_LOAD, VISIBLE, WAKE_ASYNC } from "./op.ts"
 import { type Conflict, Races } from "./races.ts"
@@ -99,6 +100,13 @@ export interface TraceSink {
   step(thread: number, step: number, text: string, touched: Touched | undefined): void
 }
 
+const KEPT =
+  ". If the view is one of the model's: a function or constructor kept from before the exploration, such as " +
+  "`const { load } = Atomics`, is the host's own and does not know the model's views; write `Atomics.load`"
+
+const isKeptFunction = (error: unknown): boolean =>
+  error instanceof TypeError && /is not an? .*(typed array|TypedArray)|not a shared typed array/i.test(error.message)
+
 export class Engine {
   readonly definitions: ReadonlyArray<ThreadDefinition>
   readonly threads: number
@@ -109,6 +117,8 @@ export class Engine {
   walker: Walker
   invariant: (() => void) | undefined
   trace: TraceSink | undefined
+  /** Compares memory with what the checker knows, after every step, to find writes it did not see. */
+  audit: Audit | undefined
   /** Told every step by kind. */
   recorder: { begin(): void; step(thread: number, kind: number): void } | undefined
   /** Unwind at every switch, to make a thread that cannot be run again show itself. */
@@ -350,7 +360,7 @@ export class Engine {
     if (this.spin.probing === thread) return this.spin.escaped(thread, false)
     if (error instanceof ModelError) this.fatal = error
     const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error)
-    this.fail("exception", message, thread, error)
+    this.fail("exception", message + (isKeptFunction(error) ? KEPT : ""), thread, error)
   }
 
   /** A thread has ended or died: whoever follows it may start. */
@@ -459,6 +469,7 @@ export class Engine {
 
   #commit(thread: number, kind: number): void {
     this.recorder?.step(thread, kind)
+    this.audit?.compare(this, false)
     this.walker.executed(this.step, thread, this.touched)
     this.path.push(thread)
     this.#last = thread

@@ -247,6 +247,9 @@ export class Region {
   }
 }
 
+/** Buffers that take no property of ours: those of a `WebAssembly.Memory`. */
+const sealed = new WeakMap<object, Region>()
+
 /** Buffers of one exploration, kept over its executions (invariant 1). */
 export class Memory {
   readonly threads: number
@@ -289,20 +292,27 @@ export class Memory {
   }
 
   #register(region: Region, key: string): Region {
-    Object.defineProperty(region.buffer, META, { value: region, configurable: true })
+    if (Object.isExtensible(region.buffer))
+      Object.defineProperty(region.buffer, META, { value: region, configurable: true })
+    else sealed.set(region.buffer, region)
     this.#pools.set(key, region)
     return region
   }
 
   /** Leave no mark on buffers that outlive the exploration. */
   release(): void {
-    for (const region of this.#pools.values()) delete (region.buffer as { [META]?: Region })[META]
+    for (const region of this.#pools.values()) {
+      if (!sealed.delete(region.buffer)) delete (region.buffer as { [META]?: Region })[META]
+    }
   }
 }
 
 /** The region a buffer belongs to, if it was made while exploring. */
-export const regionOf = (buffer: unknown): Region | undefined =>
-  typeof buffer === "object" && buffer !== null ? (buffer as { [META]?: Region })[META] : undefined
+export const regionOf = (buffer: unknown): Region | undefined => {
+  if (typeof buffer !== "object" || buffer === null) return undefined
+  const own = (buffer as { [META]?: Region })[META]
+  return own === undefined && !Object.isExtensible(buffer) ? sealed.get(buffer) : own
+}
 
 /** Whether a value is a buffer several threads can see. */
 export const isShared = (buffer: unknown): buffer is SharedArrayBuffer => buffer instanceof NativeSharedArrayBuffer

@@ -171,6 +171,7 @@ const modify = (
       throw new Error(`unknown operation ${kind}`)
   }
   const now = native.load(typed, index)
+  e.audit?.wrote(cell)
   access(e, thread, cell, view.elementSize, reads, writes, now !== old)
   if (e.trace !== undefined) tell(e, thread, modifyText(kind, cell, a, b, old, now, writes))
   return answer
@@ -212,6 +213,7 @@ const plain = (e: Engine, thread: number, kind: number, view: ViewMeta, index: n
   const old = view.real[index]
   if (writes) view.real[index] = value as number
   const now = view.real[index]
+  if (writes) e.audit?.wrote(cell)
   if (e.races.enabled) {
     const conflict = e.races.plain(thread, cell, writes)
     if (conflict !== undefined) e.conflict(thread, writes ? "a plain write" : "a plain read", conflict)

@@ -6,6 +6,7 @@
  */
 import type { Call, ExecutionInfo, ExploreOptions, Model, Report, Setup, Threads } from "../Model.ts"
 import { ModelError } from "../ModelError.ts"
+import { Audit } from "./audit.ts"
 import { Engine, type Problem } from "./engine.ts"
 import { META, ViewMeta } from "./memory.ts"
 import { native } from "./natives.ts"
@@ -166,10 +167,12 @@ export class Session<S> {
       e.invariant =
         invariant === undefined ? undefined : () => refuted(invariant(state), "the invariant answered false")
       if (invariant !== undefined) e.look()
+      e.audit?.begin(e.memory.regions)
       if (e.problem === undefined) {
         if (e.host === undefined) e.run()
         else yield e.host.run()
       }
+      e.audit?.compare(e, true)
       if (e.problem === undefined && !e.pruned) this.#check(state)
     } finally {
       e.inModel = false
@@ -211,7 +214,12 @@ export class Session<S> {
     const e = this.engine
     const plan = crashAt(this.#options, this.#names) ?? []
     const look = () => ({ path: [...e.path], choices: [...e.choices], signatures: e.signatures.map((own) => [...own]) })
-    yield* this.#with(new RoundRobin(), plan)
+    e.audit = new Audit()
+    try {
+      yield* this.#with(new RoundRobin(), plan)
+    } finally {
+      e.audit = undefined
+    }
     if (e.problem !== undefined && e.problem.kind !== "nondeterminism") return undefined
     const first = look()
     if (e.problem === undefined) {
