@@ -46,14 +46,14 @@ export const cases: ReadonlyArray<Case> = [
     unit: "ns/task",
     ours: () => ours().then((m) => m.spawn({ startImmediately: false })),
     against: spawned(false),
-    note: "whole life of a task that ends in its first step: spawned, run, out of the books"
+    note: "main-thread CPU; whole life of a task that ends in its first step, a thousand at a time"
   },
   {
     name: "spawn, immediate start",
     unit: "ns/task",
     ours: () => ours().then((m) => m.spawn({ startImmediately: true })),
     against: spawned(true),
-    note: "whole life of a task that ends in its first step: spawned, run, out of the books"
+    note: "main-thread CPU; whole life of a task that ends in its first step, a thousand at a time"
   },
   memory(100_000),
   memory(1_000_000),
@@ -62,13 +62,13 @@ export const cases: ReadonlyArray<Case> = [
     unit: "ms",
     ours: () => ours().then((m) => m.joinStragglers(100_000)),
     against: [interruptAll],
-    note: "ours also names each of them in the error"
+    note: "main-thread CPU; ours also names each of them in the error"
   },
   {
     name: "joinAll of 100000, all heed the token",
     unit: "ms",
     ours: () => ours().then((m) => m.joinHeeding(100_000)),
     against: [interruptAll],
-    note: "nobody is interrupted here, the baseline interrupts all"
+    note: "main-thread CPU; nobody is interrupted here, the baseline interrupts all"
   }
 ]

@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
-import { check } from "../harness.ts"
+import { check, startWatch } from "../harness.ts"
 import { afterTheOthers, lifeOf, memoryOf } from "./shared.ts"
 
 /** A registry that lives as long as the process. */
@@ -48,9 +48,9 @@ const join = async (
       for (let i = 0; i < count; i++) yield* registry.spawn(body, { name: "long", kind: "PeerConnection" })
       yield* afterTheOthers
       globalThis.gc?.()
-      const start = performance.now()
+      const elapsed = startWatch("cpu")
       const exit = yield* Effect.exit(registry.joinAll(deadline))
-      const millis = performance.now() - start
+      const millis = elapsed() / 1e6
       const size = yield* registry.size
       check(size === 0 && expected(exit), `nobody is left, found ${size}; ${exit._tag}`)
       return millis

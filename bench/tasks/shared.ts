@@ -38,8 +38,9 @@ export const lifeOf = async (options: {
   const cost = await perOperation({
     operations: BATCH,
     batch: () => Effect.runPromise(batch),
-    warmups: 10,
-    repeats: 25
+    watch: "cpu",
+    warmups: 50,
+    repeats: 300
   })
   check(done() === batches * BATCH, `${done()} of ${batches * BATCH} tasks ran`)
   check(options.live() === 0, `the books are empty again, found ${options.live()}`)
