@@ -16,7 +16,12 @@ import { compile, compileAsync, generate, type Kinds, outcome, type Program } fr
 const LETTERS = ["t0", "t1", "t2", "t3"]
 
 /** The program as a model that writes its outcomes into a set. */
-const modelOf = (program: Program, outcomes: Set<string>, body: typeof compile | typeof compileAsync) => {
+const modelOf = (
+  program: Program,
+  outcomes: Set<string>,
+  body: typeof compile | typeof compileAsync,
+  invariant?: (view: Int32Array) => void
+) => {
   const names = program.threads.map((_, i) => LETTERS[i] as string)
   const threads: Record<string, { readonly run: (view: Int32Array) => unknown; readonly daemon: boolean }> = {}
   program.threads.forEach((statements, i) => {
@@ -25,6 +30,7 @@ const modelOf = (program: Program, outcomes: Set<string>, body: typeof compile |
   return defineModel({
     setup: () => new Int32Array(new SharedArrayBuffer(program.cells * 4)),
     threads,
+    invariant,
     check: (view, results, info) => {
       const observed = names.map((name) => (results[name] ?? []) as Array<unknown>)
       const ended = names.map((name) => {
@@ -56,6 +62,17 @@ export const exploreOutcomes = (program: Program, strategy?: Strategy) => {
   const outcomes = new Set<string>()
   const report = explore(modelOf(program, outcomes, compile), optionsFor(program, strategy))
   return { outcomes, report }
+}
+
+/** All contents of memory the explorer's invariant is shown. */
+export const exploreMemories = (program: Program): ReadonlySet<string> => {
+  const memories = new Set<string>()
+  const look = (view: Int32Array): void => {
+    memories.add(Array.from({ length: program.cells }, (_, i) => Atomics.load(view, i)).join())
+  }
+  const report = explore(modelOf(program, new Set(), compile, look), optionsFor(program, undefined))
+  if (report._tag === "Failed") throw new Error(`${report.failure.kind}: ${report.failure.message}`)
+  return memories
 }
 
 export const exploreOutcomesAsync = async (program: Program) => {

@@ -107,6 +107,8 @@ const precedence = (history: ReadonlyArray<string>): ReadonlyArray<string> => {
 export interface FullResult {
   readonly outcomes: ReadonlySet<string>
   readonly states: number
+  /** Every content of memory that is ever reached. */
+  readonly memories: ReadonlySet<string>
 }
 
 /** All outcomes, or nothing if there are more states than `limit`. */
@@ -134,12 +136,14 @@ export const fullSearch = (program: Program, limit: number): FullResult | undefi
   }
   const seen = new Set<string>()
   const ends = new Set<string>()
+  const memories = new Set<string>()
   const stack: Array<State> = [start]
   const visit = (s: State): boolean => {
     s.threads.forEach((t, i) => settle(codes[i] as ReadonlyArray<Instruction>, t))
     const key = JSON.stringify(s)
     if (seen.has(key)) return false
     seen.add(key)
+    memories.add(s.memory.join())
     stack.push(s)
     return true
   }
@@ -158,7 +162,7 @@ export const fullSearch = (program: Program, limit: number): FullResult | undefi
     if (moving.length === 0) ends.add(describe(codes, s))
     for (const next of moving) visit(next)
   }
-  return { outcomes: ends, states: seen.size }
+  return { outcomes: ends, states: seen.size, memories }
 }
 
 const describe = (codes: ReadonlyArray<ReadonlyArray<Instruction>>, s: State): string => {
