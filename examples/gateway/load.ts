@@ -1,7 +1,7 @@
 /**
  * `npm run gateway:load`: the lines of a real log, over real sockets, at a chosen rate.
  *
- * A finite program is run like a service: Ctrl-C ends it between two requests, and what became of the events is told in
+ * A finite program is run like a service: Ctrl-C ends it at once, and what became of the events is told in
  * any case, as one line of JSON on stdout.
  */
 import { ShutdownToken } from "@selvedge/core"

@@ -11,7 +11,7 @@ const decode =
   <S extends Schema.ConstraintDecoder<unknown>>(what: string, schema: S) =>
   (text: string) =>
     Effect.mapError(
-      Schema.decodeUnknownEffect(Schema.fromJsonString(schema))(text),
+      Schema.decodeEffect(Schema.fromJsonString(schema))(text),
       (error) => new NotSeen({ wanted: what, found: `${text.slice(0, 100)} (${error.message})` })
     )
 

@@ -17,7 +17,7 @@ const DELAY_MILLIS = 1_500
 /** What a process may take beyond its budget. */
 const LEAVING_MILLIS = 500
 /** Lines of the log to wait for before the stop. */
-const ENOUGH = 1_000
+const ENOUGH = 500
 
 export interface Stage {
   readonly board: Board
@@ -89,7 +89,7 @@ const environment = (stage: Stage, start: "first" | "second"): Readonly<Record<s
 const loadArguments = (stage: Stage, url: string): ReadonlyArray<string> => [
   `--url=${url}`,
   "--rate=500",
-  "--batch=10",
+  "--batch=25",
   "--seconds=40",
   "--repeat",
   ...(stage.broken === "load" ? [`${stage.folder}/missing.log`] : ["--fallback", stage.anyText])
