@@ -101,7 +101,7 @@ const readOptions = (): Options => {
     only: values.only,
     rounds: positive("rounds", values.rounds, true),
     budgetSeconds: positive("budget", values.budget, false) ?? 300,
-    timeoutSeconds: positive("timeout", values.timeout, false) ?? 60
+    timeoutSeconds: positive("timeout", values.timeout, false) ?? 120
   }
 }
 
