@@ -613,8 +613,9 @@ export class Engine {
     if (kind === PLAIN_LOAD && this.spin.plainDue(thread)) {
       this.spin.pause(thread)
       if (this.spin.probing === thread) return this.spin.probe(thread, kind, view, index, value, undefined)
-      if (((this.frozen >> thread) & 1) === 1) this.perform(NOTHING, undefined, 0, undefined, undefined)
     }
+    // A frozen thread stops here; it is let go by a change of what it reads.
+    if (((this.frozen >> thread) & 1) === 1) this.perform(NOTHING, undefined, 0, undefined, undefined)
     const result = apply(this, thread, kind, view, index, value, undefined)
     this.push(thread, signature, result)
     if (this.problem !== undefined) this.abort()
