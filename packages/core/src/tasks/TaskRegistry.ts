@@ -81,7 +81,10 @@ export interface SpawnOptions<in E = unknown> {
   readonly critical?: boolean | undefined
   /** A root even when spawned inside a task. */
   readonly detached?: boolean | undefined
-  /** Run up to the first asynchronous step before the spawn returns. Default: start in the next dispatch. */
+  /**
+   * Run up to the first asynchronous step before the spawn returns; inside 64 such starts, one in another, the next starts
+   * like all others. Default: start in the next dispatch.
+   */
   readonly startImmediately?: boolean | undefined
   readonly restart?: RestartOptions<E> | undefined
 }

@@ -381,12 +381,22 @@ describe("deep chains", () => {
       assert.strictEqual(yield* TaskRegistry.size, 0)
     }))
 
-  test("starts a thousand tasks at once, each inside the one before [T6] [T1]", () =>
+  test("starts ten thousand tasks, each at once and inside the one before, without filling the stack [T6] [T1]", () =>
     Effect.gen(function* () {
-      const nested = (depth: number): Effect.Effect<void, unknown, TaskRegistry.TaskRegistry> =>
-        depth === 0 ? Effect.void : Effect.asVoid(task(`${depth}`, nested(depth - 1), { startImmediately: true }))
-      const exit = yield* Effect.exit(nested(1000))
-      assert.isTrue(Exit.isSuccess(exit))
+      let started = 0
+      const nested = (depth: number): Effect.Effect<void, unknown, TaskRegistry.TaskRegistry> => {
+        const below = Effect.suspend(() => nested(depth - 1))
+        const next = depth === 0 ? Effect.void : task(`${depth}`, below, { startImmediately: true })
+        return Effect.andThen(
+          Effect.sync(() => started++),
+          Effect.asVoid(next)
+        )
+      }
+      yield* nested(50)
+      assert.strictEqual(started, 51, "a few of them do start at once")
+      const top = yield* task("top", nested(10_000), { startImmediately: true })
+      assert.isTrue(Exit.isSuccess(yield* top.await))
+      assert.strictEqual(started, 10_052)
       assert.strictEqual(yield* TaskRegistry.size, 0)
       assert.strictEqual((yield* TaskRegistry.stats).failed, 0)
     }))

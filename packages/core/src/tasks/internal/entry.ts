@@ -22,55 +22,74 @@ import type { KindState } from "./kinds.ts"
 /** What an entry asks of its registry. */
 export interface EntryOwner {
   readonly abortUnsafe: (entry: Entry) => void
+  readonly fiberEnded: (entry: Entry, context: Context.Context<never>, exit: Exit.Exit<unknown, unknown>) => void
+}
+
+/** What few tasks have. Apart, because a million tasks would each pay for the fields. */
+class Rare {
+  critical = false
+  /** The live task of another registry it was spawned in: work in there still belongs to that one, too. */
+  outer: Entry | undefined = undefined
+  /** Ends the wait for the last words of this task's children. */
+  patience: Fiber.Fiber<unknown, unknown> | undefined = undefined
+  restarts = 0
+  /** Spawns in this task that wait for a place. */
+  waits = 0
+  waiters: Set<() => void> | undefined = undefined
 }
 
 export class Entry implements Task<any, any> {
   readonly id: number
   readonly name: string
   readonly kindState: KindState
-  readonly critical: boolean
   readonly monotonicMillis: number
-  readonly wallMillis: number
-  readonly owner: EntryOwner
-  /** The live task of another registry it was spawned in: work in there still belongs to that one, too. */
-  outer: Entry | undefined
+  /** Since its kind was met. */
+  private readonly wallOffsetMillis: number
+  /** Neighbours in the list of live tasks. */
+  before: Entry | undefined = undefined
+  after: Entry | undefined = undefined
   parent: Entry | undefined
   children: Set<Entry> | undefined = undefined
   fiber: Fiber.Fiber<any, any> | undefined = undefined
-  /** The task's own context, for its log lines. Dropped when it ends. */
-  context: Context.Context<never> | undefined = undefined
   exit: Exit.Exit<any, any> | undefined = undefined
   state: State = "running"
   signalled = false
-  /** Ends the wait for the last words of this task's children. */
-  patience: Fiber.Fiber<unknown, unknown> | undefined = undefined
-  restarts = 0
-  /** Spawns in this task that wait for a place. */
-  waits = 0
-  private waiters: Set<() => void> | undefined = undefined
+  private rare: Rare | undefined = undefined
 
   constructor(
-    owner: EntryOwner,
-    options: {
-      readonly id: number
-      readonly name: string
-      readonly kindState: KindState
-      readonly critical: boolean
-      readonly parent: Entry | undefined
-      readonly outer: Entry | undefined
-      readonly monotonicMillis: number
-      readonly wallMillis: number
-    }
+    id: number,
+    name: string,
+    kindState: KindState,
+    parent: Entry | undefined,
+    monotonicMillis: number,
+    wallOffsetMillis: number
   ) {
-    this.owner = owner
-    this.id = options.id
-    this.name = options.name
-    this.kindState = options.kindState
-    this.critical = options.critical
-    this.parent = options.parent
-    this.outer = options.outer
-    this.monotonicMillis = options.monotonicMillis
-    this.wallMillis = options.wallMillis
+    this.id = id
+    this.name = name
+    this.kindState = kindState
+    this.parent = parent
+    this.monotonicMillis = monotonicMillis
+    this.wallOffsetMillis = wallOffsetMillis
+  }
+
+  /** What few tasks have, to write to. */
+  get more(): Rare {
+    return (this.rare ??= new Rare())
+  }
+  get owner(): EntryOwner {
+    return this.kindState.owner
+  }
+  get critical(): boolean {
+    return this.rare !== undefined && this.rare.critical
+  }
+  get outer(): Entry | undefined {
+    return this.rare?.outer
+  }
+  get patience(): Fiber.Fiber<unknown, unknown> | undefined {
+    return this.rare?.patience
+  }
+  get waits(): number {
+    return this.rare === undefined ? 0 : this.rare.waits
   }
 
   get kind(): string {
@@ -80,14 +99,16 @@ export class Entry implements Task<any, any> {
     return this.parent === undefined ? Option.none() : Option.some(this.parent.id)
   }
   get spawnedAt(): SpawnedAt {
-    return { monotonicMillis: this.monotonicMillis, wallMillis: this.wallMillis }
+    return { monotonicMillis: this.monotonicMillis, wallMillis: this.kindState.wallBaseMillis + this.wallOffsetMillis }
   }
   get await(): Effect.Effect<Exit.Exit<any, any>> {
     return Effect.callback((resume) => {
       if (this.state === "done") return resume(Effect.succeed(this.exit!))
       const waiter = (): void => resume(Effect.succeed(this.exit!))
-      ;(this.waiters ??= new Set()).add(waiter)
-      return Effect.sync(() => void this.waiters?.delete(waiter))
+      const { more } = this
+      more.waiters ??= new Set()
+      more.waiters.add(waiter)
+      return Effect.sync(() => void more.waiters?.delete(waiter))
     })
   }
   get abort(): Effect.Effect<void> {
@@ -116,8 +137,7 @@ export class Entry implements Task<any, any> {
     this.state = "done"
     this.children = undefined
     this.fiber = undefined
-    this.context = undefined
-    this.outer = undefined
+    if (this.rare !== undefined) this.rare.outer = undefined
   }
 
   /** Asks the fiber to end; a second time has no effect. */
@@ -141,9 +161,10 @@ export class Entry implements Task<any, any> {
 
   /** Runs the waiters; the caller has changed all state before. */
   wake(): void {
-    const waiters = this.waiters
-    this.waiters = undefined
-    waiters?.forEach((waiter) => waiter())
+    const waiters = this.rare?.waiters
+    if (waiters === undefined) return
+    this.rare!.waiters = undefined
+    for (const waiter of waiters) waiter()
   }
 
   info(nowMillis: number): TaskInfo {
@@ -157,7 +178,7 @@ export class Entry implements Task<any, any> {
       spawnedAt: this.spawnedAt,
       ageMillis,
       stuck: ageMillis >= this.kindState.policy.stuckAfterMillis,
-      restarts: this.restarts
+      restarts: this.rare === undefined ? 0 : this.rare.restarts
     }
   }
 }

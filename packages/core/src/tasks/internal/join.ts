@@ -197,7 +197,7 @@ export class JoinRun {
       const late = now >= this.deadlineNanos
       const deadlineMillis = Number(this.deadlineNanos - this.startedNanos) / 1e6
       const ends = (late ? this.deadlineNanos : now) + registry.lastWordsNanos
-      const stragglers = Array.from(registry.entries.values())
+      const stragglers = registry.entries.all()
       const rows = stragglers.map((entry) => entry.info(registry.nowMillis()))
       this.stragglers = stragglers
       registry.token.forceUnsafe(this.reason())
@@ -237,7 +237,7 @@ export class JoinRun {
     if (registry.size === 0) return Effect.void
     const now = registry.nowMillis()
     const oldest: Array<string> = []
-    for (const entry of registry.entries.values()) {
+    for (const entry of registry.entries) {
       if (oldest.length === NAMED) break
       oldest.push(Task.describe(entry.info(now)))
     }

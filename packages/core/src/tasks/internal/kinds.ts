@@ -16,7 +16,13 @@ import * as ShutdownReason from "../../shutdown/ShutdownReason.ts"
 import { ShutdownToken } from "../../shutdown/ShutdownToken.ts"
 import * as TokenTree from "../../shutdown/TokenTree.ts"
 import * as TaskKind from "../TaskKind.ts"
+import type { EntryOwner } from "./entry.ts"
 import { WaitList } from "./waiting.ts"
+
+interface CachedContext {
+  readonly caller: Context.Context<never>
+  readonly context: Context.Context<never>
+}
 
 export interface KindState {
   readonly kind: string
@@ -27,9 +33,15 @@ export interface KindState {
   readonly waiting: WaitList
   /** Somebody is giving places right now: who joins in only makes them longer, not deeper. */
   granting: boolean
-  /** The last caller's context with the token in it: a loop that spawns a thousand tasks adds it once. */
-  cachedFor: Context.Context<never> | undefined
-  cached: Context.Context<never> | undefined
+  /** Entries count their wall time from here: a small number costs them no memory of its own. */
+  readonly wallBaseMillis: number
+  /** What entries of the kind ask. */
+  readonly owner: EntryOwner
+  /**
+   * The last caller's context with the token in it: a loop that spawns a thousand tasks adds it once. Held weakly, or an
+   * idle kind would keep what its last caller held.
+   */
+  cached: WeakRef<CachedContext> | undefined
   /** Tokens of tasks that also follow a token below the registry's, by that token. */
   combined: WeakMap<TokenTree.TokenNode, TokenTree.TokenNode>
 }
@@ -52,15 +64,18 @@ const kindToken = (registry: TokenTree.TokenNode): TokenTree.TokenNode => {
 export const makeKind = (
   kind: string,
   policy: TaskKind.ResolvedPolicy | undefined,
-  registry: TokenTree.TokenNode
+  registry: TokenTree.TokenNode,
+  owner: EntryOwner,
+  wallBaseMillis: number
 ): KindState => ({
   kind,
+  wallBaseMillis,
   policy: policy ?? TaskKind.defaultPolicy(kind),
   token: kindToken(registry),
   live: 0,
   waiting: new WaitList(),
   granting: false,
-  cachedFor: undefined,
+  owner,
   cached: undefined,
   combined: new WeakMap()
 })
@@ -68,20 +83,11 @@ export const makeKind = (
 /** Gives a kind a fresh token below a fresh registry token. */
 export const renew = (kind: KindState, registry: TokenTree.TokenNode): void => {
   kind.token = kindToken(registry)
-  kind.cachedFor = undefined
   kind.cached = undefined
   kind.combined = new WeakMap()
 }
 
 export const isFull = (kind: KindState): boolean => kind.live >= kind.policy.limit || kind.waiting.size > 0
-
-/** A task of the kind has ended; the last one takes the cached context with it. */
-export const leave = (kind: KindState): void => {
-  kind.live--
-  if (kind.live > 0) return
-  kind.cachedFor = undefined
-  kind.cached = undefined
-}
 
 /**
  * Forgets the oldest kinds without tasks, when there are too many. Their tokens are forced: whoever still holds one has
@@ -104,11 +110,11 @@ export const contextFor = (
   detached: boolean
 ): Context.Context<never> => {
   if (detached) return Context.add(caller, ShutdownToken, tokenFor(kind, caller, true))
-  if (kind.cachedFor !== caller) {
-    kind.cachedFor = caller
-    kind.cached = Context.add(caller, ShutdownToken, tokenFor(kind, caller, false))
-  }
-  return kind.cached!
+  const cached = kind.cached?.deref()
+  if (cached?.caller === caller) return cached.context
+  const context = Context.add(caller, ShutdownToken, tokenFor(kind, caller, false))
+  kind.cached = new WeakRef({ caller, context })
+  return context
 }
 
 /**

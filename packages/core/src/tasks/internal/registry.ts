@@ -29,6 +29,7 @@ import * as TokenTree from "../../shutdown/TokenTree.ts"
 import * as Task from "../Task.ts"
 import type * as TaskKind from "../TaskKind.ts"
 import { RegistryClosed, RegistryJoining, TaskLimitReached } from "../TaskRegistryError.ts"
+import { Entries } from "./entries.ts"
 import { Entry } from "./entry.ts"
 import { forkNext, forkNow } from "./fork.ts"
 import { JoinRun } from "./join.ts"
@@ -63,8 +64,14 @@ export const CurrentTask = Context.Reference<Entry | undefined>("@selvedge/core/
   defaultValue: () => undefined
 })
 
+/** An observer that holds its entry and nothing else: there is one for each live task. */
+const endOf =
+  (entry: Entry) =>
+  (exit: Exit.Exit<unknown, unknown>): void =>
+    entry.owner.fiberEnded(entry, entry.fiber!.context, exit)
+
 export class Registry {
-  readonly entries = new Map<number, Entry>()
+  readonly entries = new Entries()
   readonly kinds = new Map<string, Kinds.KindState>()
   readonly watchers = new Watchers()
   readonly lastWordsNanos: bigint
@@ -141,7 +148,7 @@ export class Registry {
     let kind = this.kinds.get(name)
     if (kind === undefined) {
       Kinds.sweep(this.kinds, (one) => this.policies.has(one))
-      kind = Kinds.makeKind(name, this.policies.get(name), this.token)
+      kind = Kinds.makeKind(name, this.policies.get(name), this.token, this, this.clock.currentTimeMillisUnsafe())
       this.kinds.set(name, kind)
       // A kind met for the first time after its turn: its tasks are born Draining.
       if (this.joinRun?.hasPassed(kind.policy.order) === true) kind.token.releaseUnsafe(this.drainReason())
@@ -166,7 +173,15 @@ export class Registry {
       const waiting: Waiting = {
         caller,
         refusal: () => this.refusal(caller, options),
-        grant: () => resume(Effect.succeed(start())),
+        grant: () => {
+          let granted: Effect.Effect<Task.Task<A, E>>
+          try {
+            granted = Effect.succeed(start())
+          } catch (defect) {
+            granted = Effect.die(defect)
+          }
+          resume(granted)
+        },
         refuse: (why) => resume(Effect.fail(why)),
         gone: false
       }
@@ -211,33 +226,32 @@ export class Registry {
     const detached = options.detached === true
     const base = Kinds.contextFor(kind, caller.context, detached)
     const current = caller.getRef(CurrentTask)
-    const entry = new Entry(this, {
-      id: ++this.nextId,
-      name: options.name,
-      kindState: kind,
-      critical: options.critical === true,
-      parent: detached || current === undefined ? undefined : this.callerOf(caller),
-      outer: current?.owner === this ? current.outer : current,
-      monotonicMillis: this.nowMillis(),
-      wallMillis: this.clock.currentTimeMillisUnsafe()
-    })
-    this.entries.set(entry.id, entry)
+    const parent = detached || current === undefined ? undefined : this.callerOf(caller)
+    const wall = this.clock.currentTimeMillisUnsafe() - kind.wallBaseMillis
+    const entry = new Entry(++this.nextId, options.name, kind, parent, this.nowMillis(), wall)
+    if (options.critical === true) entry.more.critical = true
+    const outer = current?.owner === this ? current.outer : current
+    if (outer !== undefined) entry.more.outer = outer
+    this.entries.add(entry)
     kind.live++
     if (this.entries.size > this.counts.peak) this.counts.peak = this.entries.size
-    if (entry.parent !== undefined) (entry.parent.children ??= new Set()).add(entry)
-    entry.context = Context.add(base, CurrentTask, entry)
+    if (parent !== undefined) (parent.children ??= new Set()).add(entry)
+    const context = Context.add(base, CurrentTask, entry)
     const body = restart === undefined ? effect : this.restarting(effect, restart, entry)
-    const fiber = options.startImmediately === true ? forkNow(entry, body) : forkNext(entry, body, caller)
-    fiber.addObserver((exit) => this.fiberEnded(entry, exit))
+    const fiber =
+      options.startImmediately === true ? forkNow(entry, context, body, caller) : forkNext(entry, context, body, caller)
+    const exit = fiber.pollUnsafe()
+    if (exit === undefined) fiber.addObserver(endOf(entry))
+    else this.fiberEnded(entry, context, exit)
     return entry
   }
 
   private restarting<A, E>(effect: Effect.Effect<A, E>, policy: Restart.Policy, entry: Entry): Effect.Effect<A, E> {
     return Restart.restarting(effect, policy, (cause, delayMillis) =>
       Effect.suspend(() => {
-        entry.restarts++
+        const restarts = ++entry.more.restarts
         this.counts.restarts++
-        const line = `task ${titleOf(entry)} failed; restart ${entry.restarts} in ${Task.formatAge(delayMillis)}`
+        const line = `task ${titleOf(entry)} failed; restart ${restarts} in ${Task.formatAge(delayMillis)}`
         return Log.harmless(Log.annotated(entry, Effect.logWarning(line, cause)))
       })
     ) as Effect.Effect<A, E>
@@ -248,8 +262,7 @@ export class Registry {
   // ---------------------------------------------------------------------------
 
   /** In this order: all state, then the log line, then a critical task's request, then whoever waits. */
-  private fiberEnded(entry: Entry, exit: Exit.Exit<unknown, unknown>): void {
-    const { context } = entry
+  fiberEnded(entry: Entry, context: Context.Context<never>, exit: Exit.Exit<unknown, unknown>): void {
     entry.exit = exit
     const done = this.settle(entry)
     if (!done && entry.state !== "detached") entry.state = "finishing"
@@ -260,14 +273,14 @@ export class Registry {
     if (done) this.announce(entry)
   }
 
-  private noteFailure(entry: Entry, cause: Cause.Cause<unknown>, context: Context.Context<never> | undefined): void {
+  private noteFailure(entry: Entry, cause: Cause.Cause<unknown>, context: Context.Context<never>): void {
     if (Cause.hasInterruptsOnly(cause)) {
       this.counts.interrupted++
       return
     }
     this.counts.failed++
     const age = Task.formatAge(this.nowMillis() - entry.monotonicMillis)
-    Log.write(context ?? this.context, entry, Effect.logError(`task ${titleOf(entry)} failed after ${age}`, cause))
+    Log.write(context, entry, Effect.logError(`task ${titleOf(entry)} failed after ${age}`, cause))
     if (!entry.critical) return
     const { id, kind, name } = entry
     this.surrounding.requestUnsafe(ShutdownReason.TaskFailed({ id, name, kind, cause }))
@@ -278,8 +291,8 @@ export class Registry {
     if (!entry.hasEnded || entry.state === "done") return false
     for (let one: Entry | undefined = entry; one?.hasEnded === true && one.state !== "done"; one = one.parent) {
       one.finish()
-      this.entries.delete(one.id)
-      Kinds.leave(one.kindState)
+      this.entries.delete(one)
+      one.kindState.live--
       one.parent?.children!.delete(one)
     }
     return true
@@ -289,8 +302,10 @@ export class Registry {
   private announce(entry: Entry): void {
     for (let one: Entry | undefined = entry; one?.state === "done"; one = one.parent) {
       const { patience } = one
-      one.patience = undefined
-      patience?.interruptUnsafe()
+      if (patience !== undefined) {
+        one.more.patience = undefined
+        patience.interruptUnsafe()
+      }
       one.wake()
       if (this.waitingSpawns > 0) this.grantPlaces(one.kindState)
     }
@@ -302,11 +317,11 @@ export class Registry {
     for (const child of entry.descendants()) child.signal()
     if (entry.state === "done") return
     for (let one: Entry | undefined = entry; one !== undefined; one = one.parent) if (one.patience !== undefined) return
-    entry.patience = this.fork(
+    entry.more.patience = this.fork(
       Effect.andThen(
         Effect.sleep(Duration.nanos(this.lastWordsNanos)),
         Effect.sync(() => {
-          entry.patience = undefined
+          entry.more.patience = undefined
           this.letGo(entry)
         })
       )
@@ -320,7 +335,7 @@ export class Registry {
       if (!child.fiberIsLive || child.parent === undefined || child.parent.fiberIsLive) continue
       const age = Task.formatAge(this.nowMillis() - child.monotonicMillis)
       const line = `task ${titleOf(child)} outlived its parent and the last words after ${age}; it goes on, detached`
-      Log.write(child.context ?? this.context, child, Effect.logWarning(line))
+      Log.write(child.fiber?.context ?? this.context, child, Effect.logWarning(line))
       this.detach(child)
     }
   }
@@ -348,7 +363,7 @@ export class Registry {
 
   /** Interrupts everything, leaves first, in one pass. */
   signalAll(): void {
-    for (const entry of Array.from(this.entries.values()).toReversed()) entry.signal()
+    for (const entry of this.entries.all().toReversed()) entry.signal()
   }
 
   // ---------------------------------------------------------------------------
@@ -430,7 +445,7 @@ export class Registry {
   /** Forced without a join: everything is interrupted, and who only waits for children waits for their last words. */
   private letAllGo(): void {
     this.signalAll()
-    for (const entry of Array.from(this.entries.values())) if (entry.exit !== undefined) this.tearDown(entry)
+    for (const entry of this.entries.all()) if (entry.exit !== undefined) this.tearDown(entry)
   }
 
   // ---------------------------------------------------------------------------
@@ -439,7 +454,7 @@ export class Registry {
 
   snapshot(): Array<Task.TaskInfo> {
     const now = this.nowMillis()
-    return Array.from(this.entries.values(), (entry) => entry.info(now))
+    return Array.from(this.entries, (entry) => entry.info(now))
   }
 
   stats(): Stats {
@@ -448,10 +463,10 @@ export class Registry {
 
   find(idOrName: number | string): Array<Entry> {
     if (typeof idOrName === "number") {
-      const entry = this.entries.get(idOrName)
+      const entry = this.entries.find(idOrName)
       return entry === undefined ? [] : [entry]
     }
-    return Array.from(this.entries.values()).filter((entry) => entry.name === idOrName)
+    return this.entries.all().filter((entry) => entry.name === idOrName)
   }
 
   nowNanos(): bigint {

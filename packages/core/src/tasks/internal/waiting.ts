@@ -37,7 +37,7 @@ export class WaitList {
   push(waiting: Waiting): void {
     this.line.push(waiting)
     this.size++
-    if (waiting.caller !== undefined) waiting.caller.waits++
+    if (waiting.caller !== undefined) waiting.caller.more.waits++
   }
 
   /** Takes one out; `false` if it has left already. */
@@ -45,7 +45,7 @@ export class WaitList {
     if (waiting.gone) return false
     waiting.gone = true
     this.size--
-    if (waiting.caller !== undefined) waiting.caller.waits--
+    if (waiting.caller !== undefined) waiting.caller.more.waits--
     if (this.line.length > 2 * this.size + SMALL) {
       this.line = this.line.filter((one, i) => i >= this.head && !one.gone)
       this.head = 0
