@@ -6,6 +6,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Strategy } from "@selvedge/testing/model"
 import { crossCheck, crossCheckAsync, exploreMemories, exploreOutcomes, type Tally } from "./support/crossCheck.ts"
 import { fullSearch } from "./support/fullSearch.ts"
+import { generateRacy, racesByExploring, racesByLooking } from "./support/raceCheck.ts"
 import { generate } from "./support/programs.ts"
 
 const kinds = { waits: false, spins: false, ops: false, crash: false, async: false }
@@ -44,6 +45,17 @@ describe("the reduced search finds every outcome of the full search, and no othe
       if (full === undefined) continue
       assert.deepStrictEqual([...exploreMemories(program)].toSorted(), [...full.memories].toSorted(), `seed ${seed}`)
     }
+  })
+  it("and the data races that two threads standing side by side show [M4, M8]", () => {
+    let racy = 0
+    for (let seed = 1; seed <= 400; seed++) {
+      const program = generateRacy(seed)
+      const looked = racesByLooking(program)
+      if (looked) racy++
+      assert.strictEqual(racesByExploring(program), looked, `seed ${seed}`)
+    }
+    assert.isAbove(racy, 50)
+    assert.isBelow(racy, 350)
   })
   it("for bodies that await waitAsync, several at a time [M4, M8]", async () => {
     agrees(
