@@ -5,6 +5,7 @@
  * Every model ends with a drain by whoever looks at the end, so "lost" means lost for good, not late.
  */
 import { defineModel, Strategy } from "@selvedge/testing/model"
+import * as Core from "../../src/notifier/internal/core.ts"
 import * as Layout from "../../src/notifier/internal/layout.ts"
 import * as TokenQueue from "../../src/notifier/internal/tokenQueue.ts"
 
@@ -61,7 +62,7 @@ const consume = (memory: Memory, poller: TokenQueue.Poller, polls: number, limit
 const consumer =
   (polls: number, limit: number) =>
   (memory: Memory): Seen => {
-    const poller = TokenQueue.attachPoller(TokenQueue.attach(memory.region, memory.layout), false)
+    const poller = TokenQueue.attachPoller(TokenQueue.attach(memory.region, memory.layout))
     if (poller === undefined) throw new Error("the seat is taken")
     const seen = consume(memory, poller, polls, limit)
     // A walk under way would be lost with the poller's own state: the seat is given up only without one.
@@ -72,7 +73,8 @@ const consumer =
 
 /** Drains what is left, as the next poller would. */
 const rest = (memory: Memory, afterDeath = false): Seen => {
-  const poller = TokenQueue.attachPoller(TokenQueue.attach(memory.region, memory.layout), afterDeath)
+  const queue = TokenQueue.attach(memory.region, memory.layout)
+  const poller = TokenQueue.attachPoller(queue, afterDeath ? TokenQueue.seat(queue) : undefined)
   if (poller === undefined) throw new Error("the seat is taken")
   return consume(memory, poller, 4, memory.layout.maxTokens)
 }
@@ -171,31 +173,26 @@ export const firstQueuedFirstOut = defineModel({
   }
 })
 
-/** Sleeps on the parked word whenever there is nothing, until every producer's last news has been seen. */
+/** Receives until every producer's last news has been seen; a receive that gave up waiting is begun again. */
 const receiver =
-  (token: number, wanted: ReadonlyArray<number>, timeoutMillis?: number) =>
+  (token: number, wanted: ReadonlyArray<number>, timeoutMillis = Infinity) =>
   (memory: Memory): number => {
     const queue = TokenQueue.attach(memory.region, memory.layout)
-    const poller = TokenQueue.attachPoller(queue, false)!
+    const poller = TokenQueue.attachPoller(queue)!
     const data = new Int32Array(memory.news)
     const out = new Int32Array(1)
-    let wakes = 0
-    for (let done = false; !done;) {
-      while (TokenQueue.poll(poller, out, 1) === 0) {
-        if (!TokenQueue.park(poller)) {
-          if (TokenQueue.isClosed(queue) && poller.walk === -1) return wakes
-          continue
-        }
-        // Only the first sleep gives up, or the search would never end.
-        Atomics.wait(queue.words, Layout.PARKED_WORD, 1, wakes === 0 ? timeoutMillis : undefined)
-        TokenQueue.unpark(poller)
-        wakes++
-      }
-      if (out[0] !== token) fail(`handed out ${out[0]}`)
+    let rounds = 0
+    // Only the first receive may give up, after its first sleep, or the search would never end.
+    let asked = 0
+    const remaining = () => (timeoutMillis === Infinity || rounds > 0 ? Infinity : asked++ === 0 ? timeoutMillis : 0)
+    for (let done = false; !done; rounds++) {
+      const count = TokenQueue.receive(poller, out, 1, remaining)
+      if (count === TokenQueue.ENDED) return rounds
+      if (count === 1 && out[0] !== token) fail(`handed out ${out[0]}`)
       done = wanted.every((value, own) => Atomics.load(data, own) >= value)
     }
     TokenQueue.detachPoller(poller)
-    return wakes
+    return rounds
   }
 
 export const sleeping = defineModel({
@@ -220,22 +217,15 @@ export const sleepingWithTimeout = defineModel({
   threads: { p: producer(0, [0, 0]), receiver: receiver(0, [2], 10) }
 })
 
-/** Polls and sleeps until closed and empty; answers the tokens it was handed. */
+/** Receives until closed and empty; answers the tokens it was handed. */
 const untilClosed = (memory: Memory): ReadonlyArray<number> => {
-  const queue = TokenQueue.attach(memory.region, memory.layout)
-  const poller = TokenQueue.attachPoller(queue, false)!
+  const poller = TokenQueue.attachPoller(TokenQueue.attach(memory.region, memory.layout))!
   const out = new Int32Array(memory.layout.maxTokens)
   const tokens: Array<number> = []
   for (;;) {
-    // Closed is read before the poll: what was queued before it is handed out first.
-    const closed = TokenQueue.isClosed(queue)
-    const count = TokenQueue.poll(poller, out, out.length)
+    const count = TokenQueue.receive(poller, out, out.length, () => Infinity)
+    if (count === TokenQueue.ENDED) return tokens
     tokens.push(...out.subarray(0, count))
-    if (count > 0) continue
-    if (closed) return tokens
-    if (!TokenQueue.park(poller)) continue
-    Atomics.wait(queue.words, Layout.PARKED_WORD, 1)
-    TokenQueue.unpark(poller)
   }
 }
 
@@ -253,7 +243,7 @@ export const closeWhileWaiting = defineModel({
   check: (_, { closer, p, poller }) => {
     if (closer?.[0] !== true || closer[1] !== false) fail("exactly one call closes")
     p?.forEach((said, token) => {
-      if (said === TokenQueue.QUEUED && !poller?.includes(token)) fail(`token ${token} was queued and not handed out`)
+      if (said === Core.QUEUED && !poller?.includes(token)) fail(`token ${token} was queued and not handed out`)
     })
   }
 })
@@ -269,7 +259,7 @@ export const rescanUnderLimit = defineModel({
       TokenQueue.recover(queue)
     },
     consumer: (memory: Memory) => {
-      const poller = TokenQueue.attachPoller(TokenQueue.attach(memory.region, memory.layout), false)!
+      const poller = TokenQueue.attachPoller(TokenQueue.attach(memory.region, memory.layout))!
       return { poller, seen: consume(memory, poller, 3, 1) }
     }
   },
@@ -294,7 +284,7 @@ export const fullByRecovery = defineModel({
     // Walks only, pops nothing: each walk hands the token out and leaves its entry in the queue.
     walker: (memory: Memory) => {
       const queue = TokenQueue.attach(memory.region, memory.layout)
-      const poller = TokenQueue.attachPoller(queue, false)!
+      const poller = TokenQueue.attachPoller(queue)!
       const data = new Int32Array(memory.news)
       let last = 0
       const out = new Int32Array(1)
@@ -345,7 +335,7 @@ export const deathDuringWalk = defineModel({
     recovery,
     consumer: (memory: Memory) => {
       const queue = TokenQueue.attach(memory.region, memory.layout)
-      const poller = TokenQueue.attachPoller(queue, false)!
+      const poller = TokenQueue.attachPoller(queue)!
       TokenQueue.recover(queue)
       return { poller, seen: consume(memory, poller, 2, 1) }
     }
@@ -401,7 +391,7 @@ export const deathOfPoller = defineModel({
 
 function consumerWithWalk(polls: number) {
   return (memory: Memory) => {
-    const poller = TokenQueue.attachPoller(TokenQueue.attach(memory.region, memory.layout), false)!
+    const poller = TokenQueue.attachPoller(TokenQueue.attach(memory.region, memory.layout))!
     return { poller, seen: consume(memory, poller, polls, 1) }
   }
 }

@@ -12,8 +12,7 @@
  *
  * @internal
  */
-
-export const LINE_WORDS = 32
+import { LINE_WORDS, roundUpToLine } from "../../memory/internal/line.ts"
 
 /** `"SLVN"` as one little-endian word. */
 export const MAGIC = 0x4e564c53
@@ -26,7 +25,11 @@ export const MAX_TOKENS_WORD = 2
 export const CAPACITY_WORD = 3
 export const TAIL_WORD = 1 * LINE_WORDS
 export const HEAD_WORD = 2 * LINE_WORDS
+/** Bit 0: the poller may be asleep. */
 export const PARKED_WORD = 3 * LINE_WORDS
+/** Bumped to wake the poller; see memory/internal/bell.ts. */
+export const BELL_WORD = PARKED_WORD + 1
+/** The seat: odd while somebody polls, and another number for each poller. */
 export const POLLER_WORD = 4 * LINE_WORDS
 const FLAGS_WORD = 5 * LINE_WORDS
 
@@ -57,17 +60,17 @@ export const isMaxTokens = (value: unknown): value is number =>
 /** Works out the offsets. `maxTokens` has been checked. */
 export const make = (maxTokens: number): Layout => {
   const capacity = 2 ** Math.max(1, Math.ceil(Math.log2(2 * maxTokens)))
-  const cellsWord = FLAGS_WORD + roundUpToLine(maxTokens)
+  const cellsWord = FLAGS_WORD + lines(maxTokens)
   return {
     maxTokens,
     capacity,
     flagsWord: FLAGS_WORD,
     cellsWord,
-    totalBytes: (cellsWord + roundUpToLine(capacity)) * 4
+    totalBytes: (cellsWord + lines(capacity)) * 4
   }
 }
 
-const roundUpToLine = (words: number): number => Math.ceil(words / LINE_WORDS) * LINE_WORDS
+const lines = (words: number): number => roundUpToLine(words * 4) / 4
 
 /** The mark of an empty cell that waits for the place `serialWord` (a serial × 4) of its lap. */
 export const emptyFor = (serialWord: number, capacityShift: number): number => -1 - (serialWord >>> (2 + capacityShift))

@@ -9,14 +9,13 @@
  *
  * @internal
  */
+import * as Bell from "../../memory/internal/bell.ts"
+import { CLOSED, CONFLATED, type Notified, type NotifierCore, type PollerCore, QUEUED } from "./core.ts"
 import * as Layout from "./layout.ts"
-import { CLOSED_BIT, HEAD_WORD, PARKED_WORD, POLLER_WORD, RESCAN_BIT, STEP, TAIL_WORD } from "./layout.ts"
+import { BELL_WORD, CLOSED_BIT, HEAD_WORD, PARKED_WORD, POLLER_WORD, RESCAN_BIT, STEP, TAIL_WORD } from "./layout.ts"
 
-/** What a notify did. */
-export const QUEUED = 0
-export const CONFLATED = 1
-export const CLOSED = 2
-export type Notified = typeof QUEUED | typeof CONFLATED | typeof CLOSED
+/** The sleeper's bit in the parked word. */
+const PARKED = 1
 
 /** Views over the region; a producer needs nothing else. */
 export interface TokenQueue {
@@ -100,14 +99,19 @@ const requestRescan = (queue: TokenQueue): void => {
   ring(queue)
 }
 
-/** Wakes a parked poller. After the tail was written: see "Park" in the protocol. */
-export const ring = (queue: TokenQueue): void => {
-  if (Atomics.load(queue.words, PARKED_WORD) === 0) return
-  if (Atomics.exchange(queue.words, PARKED_WORD, 0) !== 0) Atomics.notify(queue.words, PARKED_WORD)
+/** Wakes a poller that may be asleep. After the tail was written: see "Park" in the protocol. */
+const ring = (queue: TokenQueue): void => {
+  if ((Atomics.load(queue.words, PARKED_WORD) & PARKED) !== 0) ringAlways(queue)
 }
 
+/** Also when nobody seems to sleep: somebody may have died between taking the mark away and ringing. */
+const ringAlways = (queue: TokenQueue): void => Bell.ring(queue.words, PARKED_WORD, PARKED, BELL_WORD)
+
 /** After the death of a producer or a poller, or at any time: nothing that was flagged stays unseen. */
-export const recover = requestRescan
+export const recover = (queue: TokenQueue): void => {
+  Atomics.or(queue.words, TAIL_WORD, RESCAN_BIT)
+  ringAlways(queue)
+}
 
 /** No more tokens; `true` for the call that closed. */
 export const close = (queue: TokenQueue): boolean => {
@@ -125,6 +129,8 @@ export const isClosed = (queue: TokenQueue): boolean => (Atomics.load(queue.word
 /** The poller's own state: only its thread sees it. */
 export interface Poller {
   readonly queue: TokenQueue
+  /** Its number on the seat. */
+  readonly seat: number
   /** Serial × 4 of the next place to pop. */
   head: number
   /** The next flag of a walk, or -1. */
@@ -135,14 +141,23 @@ export interface Poller {
   walkFirst: boolean
 }
 
-/** Takes the poller's seat; `undefined` if somebody has it. `afterDeath`: the one who had it is dead, for certain. */
-export const attachPoller = (queue: TokenQueue, afterDeath: boolean): Poller | undefined => {
-  const before = Atomics.compareExchange(queue.words, POLLER_WORD, 0, 1)
-  if (before !== 0 && !afterDeath) return undefined
+/** Who sits on the poller's seat: an odd number, or an even one if nobody does. */
+export const seat = (queue: TokenQueue): number => Atomics.load(queue.words, POLLER_WORD)
+
+/**
+ * Takes the poller's seat; `undefined` if somebody has it. `dead`: the number of one who sat there and is dead, for
+ * certain; two successors of one dead poller do not both get the seat.
+ */
+export const attachPoller = (queue: TokenQueue, dead?: number): Poller | undefined => {
+  const before = Atomics.load(queue.words, POLLER_WORD)
+  const afterDeath = (before & 1) !== 0
+  if (afterDeath && before !== dead) return undefined
+  const own = ((before | 1) + (afterDeath ? 2 : 0)) & 0x7fffffff
+  if (Atomics.compareExchange(queue.words, POLLER_WORD, before, own) !== before) return undefined
   let head = Atomics.load(queue.words, HEAD_WORD)
-  if (before !== 0) head = finishPops(queue, head)
-  // A dead poller may have been handed tokens, or have cleared `rescan`: what is flagged is looked at.
-  return { queue, head, walk: before !== 0 ? 0 : -1, walkAgain: false, walkFirst: false }
+  if (afterDeath) head = finishPops(queue, head)
+  // A dead poller may have emptied cells, or have cleared `rescan`, and told nobody: what is flagged is looked at.
+  return { queue, seat: own, head, walk: afterDeath ? 0 : -1, walkAgain: false, walkFirst: false }
 }
 
 /** Moves head over cells a dead poller emptied without saying so. */
@@ -157,8 +172,12 @@ const finishPops = (queue: TokenQueue, published: number): number => {
 const nextEmpty = (queue: TokenQueue, head: number): number =>
   Layout.emptyFor((head + (queue.capacity << 2)) | 0, queue.shift)
 
+/** Leaves the seat. The next poller finds what is in the queue, and walks if this one was walking. */
 export const detachPoller = (poller: Poller): void => {
-  Atomics.store(poller.queue.words, POLLER_WORD, 0)
+  const { words } = poller.queue
+  if (poller.walk !== -1) recover(poller.queue)
+  // The next even number, unless a successor has been let in.
+  Atomics.compareExchange(words, POLLER_WORD, poller.seat, (poller.seat + 1) & 0x7fffffff)
 }
 
 /**
@@ -236,25 +255,111 @@ const walk = (poller: Poller, out: Int32Array, from: number, to: number): number
   return count
 }
 
-// -----------------------------------------------------------------------------
-// Parking
-// -----------------------------------------------------------------------------
-
 /**
- * Says that the poller is about to sleep on the parked word while it is 1. `false` if there is something to poll, or the
- * queue is closed: then do not sleep.
+ * Whether there is nothing to do but sleep: nothing to poll, no walk, and not closed. A sleeper asks again after it has
+ * set its bit; a limited poll that left something has not emptied the queue, so nobody sleeps after it.
  */
-export const park = (poller: Poller): boolean => {
-  const { words } = poller.queue
-  if (poller.walk !== -1) return false
-  // Before the tail is loaded again; seen by the load in `ring`, which comes after the tail was written.
-  Atomics.store(words, PARKED_WORD, 1)
-  if (Atomics.load(words, TAIL_WORD) === poller.head) return true
-  Atomics.store(words, PARKED_WORD, 0)
-  return false
+export const isIdle = (poller: Poller): boolean =>
+  poller.walk === -1 && Atomics.load(poller.queue.words, TAIL_WORD) === poller.head
+
+/** Closed, and nothing left: one load tells both, so what was queued before the close is handed out first. */
+export const hasEnded = (poller: Poller): boolean =>
+  poller.walk === -1 && Atomics.load(poller.queue.words, TAIL_WORD) === (poller.head | CLOSED_BIT)
+
+/** What the sleeper sleeps on. */
+export const bedOf = (queue: TokenQueue): Bed => ({
+  words: queue.words,
+  stateWord: PARKED_WORD,
+  bit: PARKED,
+  bellWord: BELL_WORD
+})
+
+interface Bed {
+  readonly words: Int32Array
+  readonly stateWord: number
+  readonly bit: number
+  readonly bellWord: number
 }
 
-/** The poller woke, or gave up waiting. */
-export const unpark = (poller: Poller): void => {
-  Atomics.store(poller.queue.words, PARKED_WORD, 0)
+/** The answer of `receive` when the queue was closed and is empty. */
+export const ENDED = -1
+
+/**
+ * Blocks this thread until it was handed something; 0 if `remainingMillis` came to its end first.
+ */
+export const receive = (poller: Poller, out: Int32Array, limit: number, remainingMillis: () => number): number => {
+  const { words } = poller.queue
+  for (;;) {
+    const count = poll(poller, out, limit)
+    if (count > 0) return count
+    if (hasEnded(poller)) return ENDED
+    const millis = remainingMillis()
+    if (millis <= 0) return 0
+    const seen = Bell.prepare(words, PARKED_WORD, PARKED, BELL_WORD)
+    // Again, after the mark: see "Park" in the protocol.
+    if (isIdle(poller)) Bell.sleep(words, BELL_WORD, seen, millis)
+  }
+}
+
+// -----------------------------------------------------------------------------
+// For the public modules
+// -----------------------------------------------------------------------------
+
+/** A notifier in shared memory, in the shape it has in common with the local one. */
+export class SharedCore implements NotifierCore {
+  readonly queue: TokenQueue
+  readonly maxTokens: number
+  /** A close that this handle was told of: from then on it leaves the memory alone. */
+  private closedHere = false
+
+  constructor(queue: TokenQueue) {
+    this.queue = queue
+    this.maxTokens = queue.maxTokens
+  }
+  notify(token: number): Notified {
+    if (this.closedHere) return CLOSED
+    const said = notify(this.queue, token)
+    if (said === CLOSED) this.closedHere = true
+    return said
+  }
+  close(): boolean {
+    this.closedHere = true
+    return close(this.queue)
+  }
+  isClosed(): boolean {
+    return isClosed(this.queue)
+  }
+  recover(): void {
+    recover(this.queue)
+  }
+  seat(): number {
+    return seat(this.queue)
+  }
+  wake(): void {
+    ringAlways(this.queue)
+  }
+  attachPoller(dead?: number): SharedPollerCore | undefined {
+    const poller = attachPoller(this.queue, dead)
+    return poller === undefined ? undefined : new SharedPollerCore(poller)
+  }
+}
+
+export class SharedPollerCore implements PollerCore {
+  readonly poller: Poller
+
+  constructor(poller: Poller) {
+    this.poller = poller
+  }
+  poll(out: Int32Array, limit: number): number {
+    return poll(this.poller, out, limit)
+  }
+  isIdle(): boolean {
+    return isIdle(this.poller)
+  }
+  hasEnded(): boolean {
+    return hasEnded(this.poller)
+  }
+  detach(): void {
+    detachPoller(this.poller)
+  }
 }
