@@ -198,7 +198,8 @@ export class JoinRun {
       const deadlineMillis = Number(this.deadlineNanos - this.startedNanos) / 1e6
       const ends = (late ? this.deadlineNanos : now) + registry.lastWordsNanos
       const stragglers = registry.entries.all()
-      const rows = stragglers.map((entry) => entry.info(registry.nowMillis()))
+      const nowMillis = registry.nowMillis()
+      const rows = stragglers.map((entry) => entry.info(nowMillis))
       this.stragglers = stragglers
       registry.token.forceUnsafe(this.reason())
       registry.signalAll()
