@@ -1,5 +1,5 @@
 /**
- * The examples in docstrings compile as they are printed, against the sources.
+ * The examples in docstrings and in docs/ compile as they are printed, against the sources.
  */
 import { spawnSync } from "node:child_process"
 import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
@@ -13,14 +13,14 @@ interface Example {
   readonly code: string
 }
 
-/** Fenced blocks marked `ts` inside a docstring: every line begins with a star. */
+/** Fenced blocks marked `ts`. Inside a docstring every line begins with a star. */
 const examplesOf = (file: string): ReadonlyArray<Example> => {
   const found: Array<Example> = []
   let open: { line: number; code: Array<string> } | undefined
   readFileSync(path.join(workspaceRoot, file), "utf8")
     .split("\n")
     .forEach((text, index) => {
-      const inside = /^\s*\* ?(.*)$/.exec(text)?.[1]
+      const inside = file.endsWith(".md") ? text : /^\s*\* ?(.*)$/.exec(text)?.[1]
       if (open === undefined) {
         if (inside === "```ts") open = { line: index + 1, code: [] }
       } else if (inside === "```" || inside === undefined) {
@@ -33,9 +33,11 @@ const examplesOf = (file: string): ReadonlyArray<Example> => {
   return found
 }
 
-it("every example in a docstring compiles as it is printed", () => {
-  const examples = globSync("packages/*/src/**/*.ts", { cwd: workspaceRoot }).toSorted().flatMap(examplesOf)
-  assert.isAbove(examples.length, 20)
+it("every example in a docstring or a page of docs/ compiles as it is printed", () => {
+  const examples = globSync(["packages/*/src/**/*.ts", "docs/*.md"], { cwd: workspaceRoot })
+    .toSorted()
+    .flatMap(examplesOf)
+  assert.isAbove(examples.length, 30)
   // Inside the workspace, so that packages are found by name.
   mkdirSync(path.join(workspaceRoot, ".tmp"), { recursive: true })
   const folder = mkdtempSync(path.join(workspaceRoot, ".tmp", "examples-"))

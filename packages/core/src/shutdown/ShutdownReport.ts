@@ -133,8 +133,11 @@ const seconds = (millis: number): string => `${(millis / 1000).toFixed(millis < 
 
 const renderPhases = (report: ShutdownReport): ReadonlyArray<string> => {
   const taken = report.phases.filter((row) => row.durationMillis >= 10)
-  // Without a delay there was no running service, so nobody had been told to send requests.
-  const accepted = report.acceptedUntil === "close" && report.phases.some((row) => row.phase === "delay")
+  // Without a delay there was no running service, and a finite program has no listeners to speak of.
+  const accepted =
+    report.acceptedUntil === "close" &&
+    report.reason?.tag !== "RunCompleted" &&
+    report.phases.some((row) => row.phase === "delay")
   return [
     ...(taken.length === 0
       ? []

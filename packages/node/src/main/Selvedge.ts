@@ -15,7 +15,7 @@ import * as Report from "@selvedge/core/shutdown/ShutdownReport"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type * as Layer from "effect/Layer"
+import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { writeFileSync, writeSync } from "node:fs"
@@ -36,6 +36,11 @@ export interface Options<in out A = never> extends Main.Options<A> {
    * lines it is always there.
    */
   readonly report?: string | undefined
+  /**
+   * Loggers and other references, such as the log level, for the service and for the lines selvedge itself writes. What
+   * the service's own layer sets holds inside the service only.
+   */
+  readonly logger?: Layer.Layer<never> | undefined
   /** Whether a thread of its own watches the deadline (default). Without it a blocked event loop is never ended. */
   readonly guard?: boolean | undefined
 }
@@ -84,7 +89,9 @@ let running: string | undefined
 export const run = <A, E>(layer: Layer.Layer<A, E, Main.Provided>, options?: Options<A>): void => {
   if (running !== undefined) throw new Main.AlreadyRunning({ service: running })
   running = options?.name ?? "service"
-  const fiber = Effect.runFork(Effect.scoped(program(layer, options ?? {})))
+  const fiber = Effect.runFork(
+    Effect.scoped(program(layer, options ?? {})).pipe(Effect.provide(options?.logger ?? Layer.empty))
+  )
   fiber.addObserver((exit) => {
     if (Exit.isSuccess(exit)) return
     // Settings that cannot be used, or a mistake of ours; a failure of the service is in its outcome.

@@ -313,3 +313,20 @@ describe("a service that blocks its event loop", () => {
     assert.isBelow(ended.millis, 1600)
   })
 })
+
+describe("the option logger", () => {
+  it("is used for the service's lines and for selvedge's own [S5] [S9]", async () => {
+    const ended = await serve("logsJson", nothing)
+    assert.strictEqual(ended.code, 0, ended.stderr)
+    const messages = ended.stdout
+      .split("\n")
+      .filter((line) => line.startsWith("{"))
+      .map((line) => String(JSON.parse(line).message))
+    assert.include(messages, "from the service")
+    assert.isTrue(
+      messages.some((message) => message.startsWith("shutdown took")),
+      ended.stdout
+    )
+    assert.notInclude(ended.stdout, "INFO (")
+  })
+})
