@@ -17,7 +17,8 @@
  * @internal
  */
 import { ModelError } from "../ModelError.ts"
-import { type Engine, type Host, NOBODY, RESCHEDULE, UNWIND } from "./engine.ts"
+import type { Engine } from "./engine.ts"
+import { type Host, NOBODY, RESCHEDULE, UNWIND } from "./execution.ts"
 import type { ViewMeta, Waiter } from "./memory.ts"
 import { LIST_WRITE, VISIBLE, WAIT_ASYNC, WAKE_ASYNC } from "./op.ts"
 

@@ -29,76 +29,12 @@
  * @internal
  */
 import { ModelError } from "../ModelError.ts"
-import { type Cell, Memory, type Region, type ViewMeta, type Waiter } from "./memory.ts"
-import type { Audit } from "./audit.ts"
-import { apply, type CallRecord } from "./ops.ts"
+import { Execution, NOBODY, RESCHEDULE, type Settings, type ThreadDefinition, UNWIND } from "./execution.ts"
+import type { ViewMeta, Waiter } from "./memory.ts"
+import { apply } from "./ops.ts"
 import { BARRIER, CRASH, LIST_WRITE, LOCAL, NOTHING, PLAIN_LOAD, VISIBLE, WAKE_ASYNC } from "./op.ts"
-import { type Conflict, Races } from "./races.ts"
 import { Spin } from "./spin.ts"
-import { DIVERGED, lowest, PRUNE, type Touched, type Walker } from "./walker.ts"
-
-/** Thrown to take a thread off the stack. Models never see it, unless they catch everything. */
-export const UNWIND: unique symbol = Symbol("@selvedge/testing/model: unwinding, do not catch")
-
-/** Answer of the first half of a wait that blocks. */
-export const WAITING: unique symbol = Symbol("waiting")
-
-export const NOBODY = -1
-export const RESCHEDULE = -3
-
-export interface ThreadDefinition {
-  readonly name: string
-  readonly run: (state: never) => unknown
-  readonly daemon: boolean
-  /** The thread this one follows, or -1. */
-  readonly after: number
-}
-
-export interface Settings {
-  readonly plain: "check" | "interleave"
-  readonly races: boolean
-  readonly timeouts: "any" | "never" | "lastResort"
-  readonly maxSteps: number
-  readonly maxSpins: number
-  readonly autoPause: number
-}
-
-export type FailureKind =
-  | "check"
-  | "invariant"
-  | "deadlock"
-  | "livelock"
-  | "data-race"
-  | "mixed-size"
-  | "exception"
-  | "step-limit"
-  | "nondeterminism"
-  | "not-exhausted"
-
-export interface Problem {
-  readonly kind: FailureKind
-  readonly message: string
-  readonly thread: number
-  readonly error?: unknown
-}
-
-/** What `async.ts` adds. */
-export interface Host {
-  begin(): void
-  run(): Promise<void>
-  waitAsync(view: ViewMeta, index: number, value: unknown, timeout: number): unknown
-  /** Threads that could go on by a timeout, if nothing else can happen. */
-  lastResort(): number
-  /** What a thread awaits. */
-  awaits(thread: number): Waiter | undefined
-  /** The thread dies: it awaits nothing any more. */
-  forget(thread: number): void
-}
-
-/** A line of a trace, told only on the run that is printed. */
-export interface TraceSink {
-  step(thread: number, step: number, text: string, touched: Touched | undefined): void
-}
+import { DIVERGED, PRUNE, type Walker } from "./walker.ts"
 
 const KEPT =
   ". If the view is one of the model's: a function or constructor kept from before the exploration, such as " +
@@ -107,128 +43,12 @@ const KEPT =
 const isKeptFunction = (error: unknown): boolean =>
   error instanceof TypeError && /is not an? .*(typed array|TypedArray)|not a shared typed array/i.test(error.message)
 
-export class Engine {
-  readonly definitions: ReadonlyArray<ThreadDefinition>
-  readonly threads: number
-  readonly settings: Settings
-  readonly memory: Memory
-  readonly races: Races
+export class Engine extends Execution {
   readonly spin: Spin
-  walker: Walker
-  invariant: (() => void) | undefined
-  trace: TraceSink | undefined
-  /** Compares memory with what the checker knows, after every step, to find writes it did not see. */
-  audit: Audit | undefined
-  /** Told every step by kind. */
-  recorder: { begin(): void; step(thread: number, kind: number): void } | undefined
-  /** Unwind at every switch, to make a thread that cannot be run again show itself. */
-  naive = false
-  state: unknown = undefined
-  /** Runs bodies that can await; without it, bodies are plain functions. */
-  host: Host | undefined
-
-  // ---- the execution
-  stamp = 0
-  step = 0
-  /** The thread whose code is running, or `NOBODY` for setup, check and invariant. */
-  current = NOBODY
-  ready = 0
-  frozen = 0
-  done = 0
-  dead = 0
-  problem: Problem | undefined
-  /** The model cannot be explored; thrown by whoever started the exploration. */
-  fatal: ModelError | undefined
-  pruned = false
-  barrier = false
-  readonly touched: Touched = { cell: undefined, list: undefined, flags: 0, notifiedAt: -1, couldTimeOut: false }
-  readonly waiting: Array<Waiter | undefined> = []
-  readonly results: Array<unknown> = []
-  readonly crashAt: Int32Array
-  readonly operations: Int32Array
-  readonly path: Array<number> = []
-  readonly choices: Array<number> = []
-  readonly history: Array<CallRecord> = []
-  /** Virtual milliseconds and chance, per thread, so that they depend on nothing but its own past. */
-  readonly time: Float64Array
-  readonly chance: Uint32Array
-  lookingAtInvariant = false
-  /** Whether the code now running belongs to the model: its setup, a body, an invariant or a check. */
-  inModel = false
-  /** Set when the invariant has read a cell it never read before. */
-  visibleGrew = false
-
-  // ---- logs (invariant 1)
-  readonly logs: Array<Array<unknown>> = []
-  readonly signatures: Array<Array<number>> = []
-  readonly position: Int32Array
-
-  // ---- the stack
-  granted = NOBODY
-  /** The thread entered next only goes back to where it was: it is not its turn. */
-  ungranted = false
-  unwinding = false
-  target = NOBODY
-  #onStack = 0
-  #last = NOBODY
 
   constructor(definitions: ReadonlyArray<ThreadDefinition>, settings: Settings, walker: Walker) {
-    const n = definitions.length
-    this.definitions = definitions
-    this.threads = n
-    this.settings = settings
-    this.memory = new Memory(n)
-    this.races = new Races(n)
-    this.races.enabled = settings.races && settings.plain === "check"
+    super(definitions, settings, walker)
     this.spin = new Spin(this)
-    this.walker = walker
-    this.crashAt = new Int32Array(n).fill(-1)
-    this.operations = new Int32Array(n)
-    this.position = new Int32Array(n)
-    this.time = new Float64Array(n)
-    this.chance = new Uint32Array(n)
-    for (let t = 0; t < n; t++) {
-      this.logs.push([])
-      this.signatures.push([])
-    }
-  }
-
-  /** Forget the last execution. */
-  begin(): void {
-    this.stamp++
-    this.step = 0
-    this.current = NOBODY
-    this.frozen = 0
-    this.done = 0
-    this.dead = 0
-    this.ready = 0
-    this.problem = undefined
-    this.pruned = false
-    this.barrier = false
-    this.unwinding = false
-    this.granted = NOBODY
-    this.ungranted = false
-    this.#onStack = 0
-    this.#last = NOBODY
-    this.path.length = 0
-    this.choices.length = 0
-    this.history.length = 0
-    for (let t = 0; t < this.threads; t++) {
-      if ((this.definitions[t] as ThreadDefinition).after < 0) this.ready |= 1 << t
-      this.waiting[t] = undefined
-      this.results[t] = undefined
-      ;(this.logs[t] as Array<unknown>).length = 0
-      ;(this.signatures[t] as Array<number>).length = 0
-    }
-    this.operations.fill(0)
-    this.time.fill(0)
-    this.chance.fill(0)
-    this.memory.rewind()
-    this.races.begin()
-    this.spin.begin()
-    this.walker.begin()
-    this.host?.begin()
-    this.recorder?.begin()
   }
 
   /** Run the threads until none can go on, the walker prunes, or something fails. */
@@ -256,10 +76,10 @@ export class Engine {
       this.barrier = true
     }
     if (this.step >= this.settings.maxSteps) {
-      this.fail("step-limit", `no end after ${this.step} steps`, this.#last)
+      this.fail("step-limit", `no end after ${this.step} steps`, this.last)
       return NOBODY
     }
-    const next = this.walker.pick(this.step, enabled, this.#last, this.barrier)
+    const next = this.walker.pick(this.step, enabled, this.last, this.barrier)
     if (next === PRUNE) this.pruned = true
     else if (next >= 0 && ((this.frozen >> next) & 1) === 1) this.spin.despair(next)
     if (next === DIVERGED)
@@ -284,28 +104,8 @@ export class Engine {
       if (((this.done | this.dead) >> t) & 1) continue
       if (!(this.definitions[t] as ThreadDefinition).daemon) left |= 1 << t
     }
-    if (left !== 0) this.#stuck(left)
+    if (left !== 0) this.stuck(left)
     return 0
-  }
-
-  #stuck(left: number): void {
-    const lines: Array<string> = []
-    for (let m = left; m !== 0; m &= m - 1) {
-      const t = lowest(m)
-      const definition = this.definitions[t] as ThreadDefinition
-      const waiter = this.waiting[t]
-      const where = (cell: Cell): string => cell.region.nameOf(cell.address)
-      if ((this.frozen >> t) & 1) lines.push(`${definition.name} spins for ever on ${this.spin.describe(t)}`)
-      else if (waiter !== undefined)
-        lines.push(`${definition.name} sleeps in wait(${where(waiter.cell)}) and nobody is left to notify it`)
-      else
-        lines.push(`${definition.name} never started: ${this.definitions[definition.after]?.name ?? "?"} did not end`)
-    }
-    this.fail((this.frozen & left) !== 0 ? "livelock" : "deadlock", lines.join("; "), lowest(left))
-  }
-
-  fail(kind: FailureKind, message: string, thread: number, error?: unknown): void {
-    if (this.problem === undefined) this.problem = { kind, message, thread, error }
   }
 
   /** Leave the running thread, and the execution with it. */
@@ -328,7 +128,7 @@ export class Engine {
     this.current = thread
     this.granted = this.ungranted ? NOBODY : thread
     this.ungranted = false
-    this.#onStack |= bit
+    this.onStack |= bit
     this.position[thread] = 0
     try {
       const result = (this.definitions[thread] as ThreadDefinition).run(this.state as never)
@@ -337,7 +137,7 @@ export class Engine {
       if (!this.unwinding) this.threw(thread, error)
     }
     this.current = outer
-    this.#onStack &= ~bit
+    this.onStack &= ~bit
   }
 
   finish(thread: number, result: unknown): void {
@@ -361,24 +161,6 @@ export class Engine {
     if (error instanceof ModelError) this.fatal = error
     const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error)
     this.fail("exception", message + (isKeptFunction(error) ? KEPT : ""), thread, error)
-  }
-
-  /** A thread has ended or died: whoever follows it may start. */
-  ended(thread: number, dead: boolean): void {
-    if (dead) this.dead |= 1 << thread
-    else this.done |= 1 << thread
-    this.ready &= ~(1 << thread)
-    this.frozen &= ~(1 << thread)
-    for (let t = 0; t < this.threads; t++) {
-      if ((this.definitions[t] as ThreadDefinition).after !== thread) continue
-      this.ready |= 1 << t
-      this.walker.follows(t, thread)
-      this.races.join(t, thread)
-    }
-  }
-
-  diverged(thread: number, how: string): void {
-    this.fail("nondeterminism", `run again with the same answers, the thread did something else: ${how}`, thread)
   }
 
   /** Every operation of a model's thread comes through here. */
@@ -415,7 +197,7 @@ export class Engine {
     let next = this.schedule()
     for (;;) {
       if (next === thread) return
-      if (next < 0 || this.naive || ((this.#onStack >> next) & 1) === 1) {
+      if (next < 0 || this.naive || ((this.onStack >> next) & 1) === 1) {
         this.target = next
         this.unwinding = true
         throw UNWIND
@@ -430,7 +212,7 @@ export class Engine {
         this.unwinding = false
         return
       }
-      if (target !== RESCHEDULE && (target < 0 || ((this.#onStack >> target) & 1) === 1)) throw UNWIND
+      if (target !== RESCHEDULE && (target < 0 || ((this.onStack >> target) & 1) === 1)) throw UNWIND
       this.unwinding = false
       next = target === RESCHEDULE ? this.schedule() : target
     }
@@ -472,7 +254,7 @@ export class Engine {
     this.audit?.compare(this, false)
     this.walker.executed(this.step, thread, this.touched)
     this.path.push(thread)
-    this.#last = thread
+    this.last = thread
     this.step++
   }
 
@@ -481,15 +263,6 @@ export class Engine {
     this.#clear()
     this.granted = NOBODY
     this.#commit(thread, NOTHING)
-  }
-
-  /** Remember an answer (invariant 1). */
-  push(thread: number, signature: number, value: unknown): void {
-    const log = this.logs[thread] as Array<unknown>
-    log.push(value)
-    ;(this.signatures[thread] as Array<number>).push(signature)
-    this.position[thread] = log.length
-    this.spin.remember(thread, value)
   }
 
   #die(thread: number): never {
@@ -565,36 +338,6 @@ export class Engine {
     if (fresh) this.spin.pause(thread)
   }
 
-  /** Virtual time passes by looking at it, and by waiting in vain. */
-  tickTime(thread: number): number {
-    const now = this.time[thread] as number
-    this.time[thread] = now + 1
-    return now
-  }
-
-  rollChance(thread: number): number {
-    let x = ((this.chance[thread] as number) + 0x9e3779b9) >>> 0
-    this.chance[thread] = x
-    x = Math.imul(x ^ (x >>> 16), 0x21f0aaad)
-    x = Math.imul(x ^ (x >>> 15), 0x735a2d97)
-    return ((x ^ (x >>> 15)) >>> 0) / 2 ** 32
-  }
-
-  /** The invariant reads a cell: from now on its changes are ordered among themselves. */
-  see(view: ViewMeta, index: number): void {
-    const cell = this.cell(view, index)
-    for (const c of [cell, ...(cell.parts ?? [])]) {
-      if (c.visible) continue
-      c.visible = true
-      this.visibleGrew = true
-    }
-  }
-
-  /** A notification from setup, check or invariant: nobody can be woken there. */
-  notifyOutside(_view: ViewMeta, _index: number): number {
-    return 0
-  }
-
   waitAsync(view: ViewMeta, index: number, value: unknown, timeout: number): unknown {
     if (this.host !== undefined) return this.host.waitAsync(view, index, value, timeout)
     this.fail("exception", "Atomics.waitAsync needs a body that can await: use exploreAsync", this.current)
@@ -620,50 +363,5 @@ export class Engine {
     this.push(thread, signature, result)
     if (this.problem !== undefined) this.abort()
     return result
-  }
-
-  /** The cell of an element, ready for this execution. */
-  cell(view: ViewMeta, index: number): Cell {
-    let cell = view.cells[index]
-    if (cell === undefined) {
-      cell = view.region.cell(view.byteOffset + index * view.elementSize, view.elementSize)
-      view.cells[index] = cell
-    }
-    if (cell.stamp !== this.stamp) this.refresh(cell)
-    return cell
-  }
-
-  refresh(cell: Cell): void {
-    cell.reset(this.stamp)
-    if (cell.parts !== undefined) for (const part of cell.parts) if (part.stamp !== this.stamp) part.reset(this.stamp)
-  }
-
-  queue(region: Region, offset: number): Cell {
-    const queue = region.queue(offset)
-    if (queue.stamp !== this.stamp) queue.reset(this.stamp)
-    return queue
-  }
-
-  /** The value of a cell has changed: whoever spins on it may look again. */
-  changed(thread: number, cell: Cell): void {
-    this.spin.progressed(thread)
-    this.#changed(cell)
-    if (cell.parts !== undefined) for (const part of cell.parts) this.#changed(part)
-  }
-
-  #changed(cell: Cell): void {
-    cell.version++
-    if (cell.watchers !== 0) {
-      this.frozen &= ~cell.watchers
-      this.spin.hope(cell.watchers)
-      cell.watchers = 0
-    }
-  }
-
-  conflict(thread: number, access: string, conflict: Conflict): void {
-    const name = (t: number): string => this.definitions[t]?.name ?? "setup"
-    const where = conflict.cell.region.nameOf(conflict.cell.address)
-    const what = `${access} of ${where} by ${name(thread)} and ${conflict.otherAccess} by ${name(conflict.other)}`
-    this.fail(conflict.kind, `${what} are not ordered by any synchronisation`, thread)
   }
 }

@@ -29,7 +29,7 @@ import {
   type WasmMemory
 } from "./natives.ts"
 import { ADD, AND, COMPARE_EXCHANGE, EXCHANGE, LOAD, NOTIFY, OR, STORE, SUB, WAIT, WAKE, XOR } from "./op.ts"
-import { WAITING } from "./engine.ts"
+import { WAITING } from "./execution.ts"
 import { active, dataViewOf, isStandIn, metaOf, metaOfReal, privateCopy, viewOf } from "./views.ts"
 
 const outside = (what: string): ModelError =>

@@ -9,7 +9,8 @@
  *
  * @internal
  */
-import { type Engine, WAITING } from "./engine.ts"
+import type { Engine } from "./engine.ts"
+import { WAITING } from "./execution.ts"
 import { type Cell, type ViewMeta, type Waiter } from "./memory.ts"
 import { native } from "./natives.ts"
 import {

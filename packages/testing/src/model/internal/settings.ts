@@ -5,7 +5,7 @@
  */
 import type { ExploreOptions, Model, Strategy, Threads } from "../Model.ts"
 import { ModelError } from "../ModelError.ts"
-import type { Settings, ThreadDefinition } from "./engine.ts"
+import type { Settings, ThreadDefinition } from "./execution.ts"
 import { Dpor } from "./dpor.ts"
 import type { Walker } from "./walker.ts"
 import { Chess, Pct, Random } from "./walks.ts"

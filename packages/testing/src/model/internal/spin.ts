@@ -21,7 +21,8 @@
  *
  * @internal
  */
-import { type Engine, UNWIND } from "./engine.ts"
+import type { Engine } from "./engine.ts"
+import { UNWIND } from "./execution.ts"
 import { type Cell, type ViewMeta } from "./memory.ts"
 import { native } from "./natives.ts"
 import { ADD, AND, COMPARE_EXCHANGE, EXCHANGE, LOAD, OR, PLAIN_LOAD, PLAIN_STORE, STORE, SUB, WAIT, XOR } from "./op.ts"

@@ -5,7 +5,7 @@
  *
  * @internal
  */
-import type { TraceSink } from "./engine.ts"
+import type { TraceSink } from "./execution.ts"
 import type { Touched } from "./walker.ts"
 
 interface Line {
