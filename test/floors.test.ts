@@ -184,7 +184,7 @@ describe("floors", () => {
     })
     const messages = checkClosingLines(root, false).map((violation) => violation.message)
     const keys = messages.map((message) => /"([^"]+)"/.exec(message)?.[1])
-    assert.deepStrictEqual(keys, ["./a/b/internal/*", "./internal/*", "./tasks/internal/*", "./old/internal/*"])
+    assert.deepStrictEqual(keys, ["./a/b/internal/*", "./internal/*", "./tasks/internal/*"])
     checkClosingLines(root, true)
     assert.deepStrictEqual(checkClosingLines(root, false), [])
     const { exports } = JSON.parse(readFileSync(manifest, "utf8")) as { exports: Record<string, unknown> }
