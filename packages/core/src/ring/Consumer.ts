@@ -1,0 +1,247 @@
+/**
+ * Taking from a ring.
+ *
+ * A consumer has a seat under an id that is its alone, and a cursor: what is before it may be overwritten. Taking moves its
+ * position, committing its cursor. By default what was taken is committed as the taking effect succeeds (one that is interrupted puts
+ * it back); with `commit: "manual"` nothing is committed but by `commit`, after the consumer's own transaction, so nothing
+ * is lost if it dies before.
+ *
+ * | `whenSlow`   | the producers                          | reads        | may lease |
+ * | ------------ | -------------------------------------- | ------------ | --------- |
+ * | `block`      | wait for it                            | in place     | yes       |
+ * | `dropOldest` | never wait; what it missed is a gap    | copies       | no        |
+ * | `detach`     | go on without it; its next take fails with `Detached` | copies | no   |
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import { BlockingWait, type WaitStrategy } from "../memory/WaitStrategy.ts"
+import { ConsumerState, DETACHED, END } from "./ConsumerState.ts"
+import * as Gate from "./internal/gate.ts"
+import * as Layout from "./internal/layout.ts"
+import * as Membership from "./internal/membership.ts"
+import * as Read from "./internal/read.ts"
+import * as Tally from "./internal/tally.ts"
+import * as Ring from "./Ring.ts"
+import { Detached, InvalidArgument, JoinRefused, RingClosed, WouldBlockEventLoop } from "./RingError.ts"
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  /** 1 to 112 bytes of UTF-8. */
+  readonly id: string
+  /** Has to be greater than the one before it on a vacant seat; default one more. */
+  readonly generation?: number | undefined
+  /**
+   * Where to begin: the next record, the oldest one that is retained, or a position that was stored. On a vacant seat, never before
+   * its own cursor; the default is that cursor there, else `latest`.
+   */
+  readonly from?: "latest" | "earliest" | number | undefined
+  /** Default `block`. */
+  readonly whenSlow?: "block" | "dropOldest" | "detach" | undefined
+  /** Default `auto`. */
+  readonly commit?: "auto" | "manual" | undefined
+  /** Count what is taken, gaps, empty polls and the greatest lag; default off, and then it costs nothing. */
+  readonly counters?: boolean | undefined
+}
+
+/**
+ * A consumer of one thread.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Consumer<A> = ConsumerState<A>
+
+const STATES = { block: Gate.GATING, dropOldest: Gate.READING, detach: Gate.YIELDING } as const
+
+const refuse = (id: string, reason: JoinRefused["reason"], wanted: string, found: string) =>
+  Effect.fail(new JoinRefused({ reason, id, wanted, found }))
+
+const check = (options: Options): Effect.Effect<Uint8Array, JoinRefused> => {
+  const { from, generation, id } = options
+  const bytes = typeof id === "string" ? new TextEncoder().encode(id) : new Uint8Array()
+  if (bytes.length === 0 || bytes.length > Layout.MAX_ID_BYTES) {
+    return refuse(String(id), "InvalidId", `an id of 1 to ${Layout.MAX_ID_BYTES} bytes`, `${bytes.length} bytes`)
+  }
+  if (generation !== undefined && !(Number.isInteger(generation) && generation >= 1 && generation < 2 ** 31)) {
+    return refuse(id, "InvalidOption", "a generation from 1 to 2147483647", String(generation))
+  }
+  if (typeof from === "number" && !(Number.isSafeInteger(from) && from >= 0)) {
+    return refuse(id, "InvalidOption", "a position from 0 to 2^53 - 1", String(from))
+  }
+  return Effect.succeed(bytes)
+}
+
+/**
+ * Takes a seat until the scope closes.
+ *
+ * **Errors**: `JoinRefused` with a reason; nothing has changed then.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = Effect.fnUntraced(function* <A>(
+  ring: Ring.Ring<A>,
+  options: Options
+): Effect.fn.Return<Consumer<A>, JoinRefused, Scope.Scope> {
+  const id = yield* check(options)
+  const { core, owner } = ring
+  const request = { owner, id, generation: options.generation ?? 0, state: STATES[options.whenSlow ?? "block"] }
+  const seat = yield* Effect.acquireRelease(
+    Effect.flatMap(
+      Ring.whenUnlocked(() => Membership.join(core, request)),
+      (answer) => (typeof answer === "number" ? Effect.succeed(answer) : explain(options, answer, core.layout))
+    ),
+    (seat) =>
+      Effect.sync(() => {
+        Membership.leave(core, seat, owner)
+        ring.waking.rang(core.words)
+      })
+  )
+  const consumer = new ConsumerState(ring, seat, options)
+  ring.waking.rang(core.words)
+  if (typeof options.from === "number" && options.from > consumer.joinedAt) {
+    return yield* refuse(options.id, "InvalidOption", `a position up to ${consumer.joinedAt}`, String(options.from))
+  }
+  return consumer
+})
+
+const explain = (
+  { generation, id }: Options,
+  problem: Exclude<Membership.JoinProblem, "Busy">,
+  { maxConsumers }: Layout.RingLayout
+): Effect.Effect<never, JoinRefused> => {
+  switch (problem) {
+    case "Duplicate":
+      return refuse(id, "DuplicateId", "an id nobody else has", "a consumer that has it")
+    case "StaleGeneration":
+      return refuse(id, "StaleGeneration", "a generation greater than the seat's", String(generation))
+    case "NoSeat":
+      return refuse(id, "NoSeat", `one of ${maxConsumers} seats`, "all of them taken")
+  }
+}
+
+type TakeError = RingClosed | Detached
+
+const endOf = <A>(consumer: Consumer<A>, answer: number): TakeError =>
+  answer === DETACHED
+    ? new Detached({ id: consumer.id, position: consumer.position })
+    : new RingClosed({ side: "consumer" })
+
+/** Runs `step` until it answers something; nothing is lost if the fiber is interrupted before the caller has it. */
+const taking = <A, B>(consumer: Consumer<A>, step: () => B | number, commits: boolean): Effect.Effect<B, TakeError> =>
+  Effect.suspend(() => {
+    consumer.begin()
+    const go: Effect.Effect<B, TakeError> = Effect.suspend(() => {
+      const answer = step()
+      if (typeof answer !== "number") return Effect.succeed(answer)
+      if (answer === END || answer === DETACHED) return Effect.fail(endOf(consumer, answer))
+      return Effect.flatMap(consumer.ring.waking.sleep(consumer.bed, consumer.hasAnswer), () => go)
+    })
+    return Effect.onExit(go, (exit) =>
+      Effect.sync(() => {
+        if (Exit.isFailure(exit)) consumer.putBack()
+        else if (commits) consumer.settle()
+      })
+    )
+  })
+
+/**
+ * Takes the next record, waiting for it.
+ *
+ * **Errors**: `RingClosed` when the ring is closed and everything is taken; `Detached`.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const take = <A>(consumer: Consumer<A>): Effect.Effect<A, TakeError> =>
+  Effect.map(takeBatch(consumer, 1), (batch) => batch[0] as A)
+
+/**
+ * Takes the next record if there is one.
+ *
+ * **Errors**: as `take`.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const tryTake = <A>(consumer: Consumer<A>): Effect.Effect<Option.Option<A>, TakeError> =>
+  Effect.suspend(() => {
+    const answer = consumer.takeUnsafe(1)
+    if (typeof answer !== "number") {
+      consumer.settle()
+      return Effect.succeed(Option.some(answer[0] as A))
+    }
+    return answer === 0 ? Effect.succeed(Option.none()) : Effect.fail(endOf(consumer, answer))
+  })
+
+/**
+ * Takes at least one record and at most `limit`, waiting for the first.
+ *
+ * **Errors**: as `take`. Dies with `InvalidArgument` for a limit that is no whole number above 0.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const takeBatch = <A>(consumer: Consumer<A>, limit: number): Effect.Effect<ReadonlyArray<A>, TakeError> =>
+  isLimit(limit) ? taking(consumer, () => consumer.takeUnsafe(limit), true) : Effect.die(badLimit(limit))
+
+/** As `takeBatch`; what it takes is committed by the next call, and `putBack` takes it back until then. @internal */
+export const pullBatch = <A>(consumer: Consumer<A>, limit: number): Effect.Effect<ReadonlyArray<A>, TakeError> =>
+  isLimit(limit) ? taking(consumer, () => consumer.takeUnsafe(limit), false) : Effect.die(badLimit(limit))
+
+/** @internal */
+export const isLimit = (limit: number): boolean => Number.isInteger(limit) && limit >= 1
+
+/** @internal */
+export const badLimit = (limit: number): InvalidArgument =>
+  new InvalidArgument({ argument: "limit", wanted: "a whole number above 0", found: String(limit) })
+
+/**
+ * Commits everything before `position`: producers may overwrite it.
+ *
+ * **Errors**: `InvalidArgument` for a position that is committed already, or not taken yet.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const commit = <A>(consumer: Consumer<A>, position: number): Effect.Effect<void, InvalidArgument> =>
+  Effect.suspend(() => {
+    const wanted = `a position from ${consumer.committedAt} to ${consumer.position}`
+    if (!Number.isInteger(position) || position < consumer.committedAt || position > consumer.position) {
+      return Effect.fail(new InvalidArgument({ argument: "position", wanted, found: String(position) }))
+    }
+    return Effect.sync(() => consumer.commitUnsafe(position))
+  })
+
+/**
+ * Blocks this thread until there is something to take: `false` if the ring is closed and everything is taken, or the consumer
+ * detached. Throws `WouldBlockEventLoop` unless the ring was attached with role `dedicated`. The seat shows that it sleeps.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const awaitBlockingUnsafe = <A>(consumer: Consumer<A>, wait: BlockingWait): boolean => {
+  const { core, role } = consumer.ring
+  if (role !== "dedicated") throw new WouldBlockEventLoop({ call: "awaitBlockingUnsafe" })
+  consumer.settle()
+  wait.until(consumer.bed, consumer.hasAnswer, (asleep) => Tally.markParked(core, consumer.core.seat, asleep))
+  return (
+    Read.poll(consumer.core, 1) > 0 ||
+    (Read.mustCopy(consumer.core) && !Read.isEjected(consumer.core) && !Read.isAtEnd(consumer.core))
+  )
+}
+
+/**
+ * A waiting place for `awaitBlockingUnsafe`.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const waitWith = (strategy: WaitStrategy): BlockingWait => new BlockingWait(strategy)

@@ -1,0 +1,149 @@
+/**
+ * Handling records with effects, and streams of them.
+ *
+ * A handler sees one record after another, with its position and whether it is the last of its batch; the cursor is published
+ * once per batch. When it fails, the records before are committed, and a policy decides about this one:
+ *
+ * | policy              | the record                                                                          |
+ * | ------------------- | ----------------------------------------------------------------------------------- |
+ * | `stop`              | is the next to be taken; `HandlerFailed` with its position and the cause            |
+ * | `skip`              | is passed over; told in the log                                                     |
+ * | `{ retry: schedule }` | is handled again by the schedule; when that is exhausted, as `stop`               |
+ *
+ * @since 0.1.0
+ */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Schedule from "effect/Schedule"
+import * as Sink from "effect/Sink"
+import * as Stream from "effect/Stream"
+import * as Consumer from "./Consumer.ts"
+import { DETACHED, END } from "./ConsumerState.ts"
+import * as Producer from "./Producer.ts"
+import { Detached, HandlerFailed, type InvalidArgument, RingClosed } from "./RingError.ts"
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface About {
+  readonly position: number
+  readonly endOfBatch: boolean
+}
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type FailurePolicy = "stop" | "skip" | { readonly retry: Schedule.Schedule<unknown> }
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  /** Most records of one batch. */
+  readonly limit: number
+  /** Default `stop`. */
+  readonly onFailure?: FailurePolicy | undefined
+}
+
+/**
+ * Handles what is there, at most `limit` records, without waiting; answers how many were taken.
+ *
+ * **Errors**: `HandlerFailed`; `RingClosed` when the ring is closed and everything is taken; `Detached`; `InvalidArgument` for a
+ * limit that is no whole number above 0. An interrupted handler leaves its record to be taken again.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const processAvailable = <A, E, R>(
+  consumer: Consumer.Consumer<A>,
+  handler: (record: A, about: About) => Effect.Effect<void, E, R>,
+  options: Options
+): Effect.Effect<number, HandlerFailed | RingClosed | Detached | InvalidArgument, R> =>
+  Effect.suspend((): Effect.Effect<number, HandlerFailed | RingClosed | Detached | InvalidArgument, R> => {
+    const { limit, onFailure } = options
+    if (!Consumer.isLimit(limit)) return Effect.fail(Consumer.badLimit(limit))
+    const taken = consumer.takeUnsafe(limit)
+    if (typeof taken !== "number") return handleAll(consumer, taken, handler, onFailure ?? "stop")
+    if (taken === END) return Effect.fail(new RingClosed({ side: "consumer" }))
+    if (taken === DETACHED) return Effect.fail(new Detached({ id: consumer.id, position: consumer.position }))
+    return Effect.succeed(0)
+  })
+
+const handleAll = Effect.fnUntraced(function* <A, E, R>(
+  consumer: Consumer.Consumer<A>,
+  records: ReadonlyArray<A>,
+  handler: (record: A, about: About) => Effect.Effect<void, E, R>,
+  policy: FailurePolicy
+): Effect.fn.Return<number, HandlerFailed, R> {
+  for (let i = 0; i < records.length; i++) {
+    const position = consumer.positionOf(i)
+    const one = Effect.suspend(() => handler(records[i] as A, { position, endOfBatch: i === records.length - 1 }))
+    const handled = typeof policy === "object" ? Effect.retry(one, policy.retry) : one
+    const exit = yield* Effect.exit(
+      Effect.onExit(handled, (exit) =>
+        Effect.sync(() => {
+          const isSkipped =
+            policy === "skip" && Exit.isFailure(exit) && !exit.cause.reasons.some(Cause.isInterruptReason)
+          if (Exit.isFailure(exit) && !isSkipped) consumer.standBefore(i)
+        })
+      )
+    )
+    if (Exit.isSuccess(exit)) continue
+    if (policy === "skip") {
+      yield* Effect.logWarning(`ring: consumer ${JSON.stringify(consumer.id)} skips position ${position}`, exit.cause)
+      continue
+    }
+    consumer.settle()
+    return yield* new HandlerFailed({ position, cause: Cause.squash(exit.cause) })
+  }
+  consumer.settle()
+  return records.length
+})
+
+/**
+ * The records as a stream, pulled in batches of at most `limit`; it ends when the ring is closed and everything is taken.
+ *
+ * **Details**: a batch is committed by the pull after it. A stream that is cut short, or interrupted, puts the batch it pulled last back:
+ * nothing is lost, and what of it was handled is seen again.
+ *
+ * **Errors**: `Detached`.
+ *
+ * @category streams
+ * @since 0.1.0
+ */
+export const stream = <A>(
+  consumer: Consumer.Consumer<A>,
+  options: { readonly limit?: number | undefined } = {}
+): Stream.Stream<A, Detached> => {
+  const pull = Consumer.pullBatch(consumer, options.limit ?? 64).pipe(
+    Effect.map((batch) => batch as readonly [A, ...Array<A>]),
+    Effect.catchTag("RingClosed", () => Cause.done())
+  )
+  return Stream.ensuring(
+    Stream.fromPull(Effect.succeed(pull)),
+    Effect.sync(() => consumer.putBack())
+  )
+}
+
+/**
+ * A sink that publishes what it is given, a chunk as one batch (in pieces if it is greater than the ring), waiting for room.
+ *
+ * **Errors**: as `Producer.publishAll`.
+ *
+ * @category streams
+ * @since 0.1.0
+ */
+export const sink = <A extends object>(
+  producer: Producer.Producer<A>
+): Sink.Sink<void, A, never, Effect.Error<ReturnType<typeof Producer.publishAll<A>>>> =>
+  Sink.forEachArray((chunk: ReadonlyArray<A>) => {
+    const { capacity } = producer.ring
+    const pieces = Array.from({ length: Math.ceil(chunk.length / capacity) }, (_, i) =>
+      chunk.slice(i * capacity, (i + 1) * capacity)
+    )
+    return Effect.forEach(pieces, (piece) => Producer.publishAll(producer, piece), { discard: true })
+  })

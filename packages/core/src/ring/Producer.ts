@@ -1,0 +1,266 @@
+/**
+ * Publishing into a ring.
+ *
+ * A producer claims records, writes them in place, and publishes them: a batch becomes visible at once. Room is checked before
+ * anything is claimed, so a fiber that waits for room owns nothing and may be interrupted. Writing and publishing happen in one
+ * synchronous step.
+ *
+ * @since 0.1.0
+ */
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { RecordError, type View } from "../memory/Record.ts"
+import { BlockingWait, type WaitStrategy } from "../memory/WaitStrategy.ts"
+import type { Bed } from "../memory/Waking.ts"
+import * as Claim from "./internal/claim.ts"
+import * as Epoch from "./internal/epoch.ts"
+import * as Layout from "./internal/layout.ts"
+import * as Membership from "./internal/membership.ts"
+import * as Tally from "./internal/tally.ts"
+import * as Ring from "./Ring.ts"
+import { BatchTooLarge, JoinRefused, RingClosed, type RingTimeout, WouldBlockEventLoop } from "./RingError.ts"
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  /** Count what is published, and waits for room; default off, and then it costs nothing. */
+  readonly counters?: boolean | undefined
+}
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface WaitOptions {
+  /** Default: none. */
+  readonly timeout?: Duration.Input | undefined
+}
+
+/**
+ * Writes the record where `slot` stands; `index` counts from 0 in the batch. Fields that are not set keep what an older
+ * record left there.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Write<A> = (slot: A, index: number) => void
+
+/**
+ * A producer of one thread.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class Producer<A> {
+  readonly ring: Ring.Ring<A>
+  /** @internal */
+  readonly core: Claim.ProducerCore
+  /** @internal */
+  readonly index: number
+  /** @internal */
+  readonly bed: Bed
+  private readonly view: View<A>
+  private readonly slotsByte: number
+  private readonly slotBytes: number
+  private readonly mask: number
+  private readonly counters: boolean
+  private wait: BlockingWait | undefined
+
+  /** @internal */
+  constructor(ring: Ring.Ring<A>, index: number, options: Options) {
+    this.ring = ring
+    this.index = index
+    this.core = new Claim.ProducerCore(ring.core, index)
+    this.bed = Ring.writersBed(ring.core)
+    this.view = ring.record.view(ring.core.memory)
+    this.slotsByte = ring.core.layout.slotsByte
+    this.slotBytes = ring.core.layout.slotBytes
+    this.mask = ring.core.mask
+    this.counters = options.counters ?? false
+  }
+
+  /**
+   * Publishes `n` records now if there is room: 0 if they are published, how many slots are missing if there is none, -1 if the ring is closed.
+   *
+   * If `write` throws, the batch becomes tombstones, which consumers skip, and the error is thrown on. Throws `BatchTooLarge`
+   * for a number of records that never fits. `n = 0` does nothing.
+   */
+  publishUnsafe(n: number, write: Write<A>): number {
+    if (n === 0) return 0
+    if (!(n >= 1 && n <= this.ring.capacity) || Math.floor(n) !== n) {
+      throw new BatchTooLarge({ records: n, capacity: this.ring.capacity })
+    }
+    const answer = Claim.tryClaim(this.core, n)
+    if (answer !== Claim.CLAIMED) {
+      this.refused(answer)
+      return answer
+    }
+    this.writeAll(n, write)
+    if (Claim.publish(this.core, n) !== 0) this.ring.waking.rang(this.ring.core.words)
+    if (this.counters) Tally.add(this.ring.core, this.core.line + Layout.PRODUCER_PUBLISHED, n)
+    return 0
+  }
+
+  private refused(answer: number): void {
+    if (answer === Claim.REFUSED_CLOSED) this.ring.waking.rang(this.ring.core.words)
+    else if (this.counters) Tally.add(this.ring.core, this.core.line + Layout.PRODUCER_FULL_WAITS, 1)
+  }
+
+  private writeAll(n: number, write: Write<A>): void {
+    const { mask, slotBytes, slotsByte, view } = this
+    const { slot } = view
+    const first = this.core.sequence
+    try {
+      for (let i = 0; i < n; i++) {
+        view.moveTo(slotsByte + ((first + i) & mask) * slotBytes)
+        write(slot, i)
+      }
+    } catch (error) {
+      if (Claim.bury(this.core, n) !== 0) this.ring.waking.rang(this.ring.core.words)
+      throw error
+    }
+  }
+
+  /** The 53-bit position of the first record of this producer's last batch, while it is in the ring. */
+  get lastPosition(): number {
+    return Epoch.position(this.ring.core, this.core.sequence)
+  }
+
+  /**
+   * Publishes `n` records, blocking this thread while there is no room: `false` if the ring is closed. Throws
+   * `WouldBlockEventLoop` unless the ring was attached with role `dedicated`.
+   */
+  publishBlockingUnsafe(n: number, write: Write<A>, strategy: WaitStrategy): boolean {
+    if (this.ring.role !== "dedicated") throw new WouldBlockEventLoop({ call: "publishBlockingUnsafe" })
+    if (this.wait?.strategy !== strategy) this.wait = new BlockingWait(strategy)
+    for (;;) {
+      const answer = this.publishUnsafe(n, write)
+      if (answer <= 0) return answer === 0
+      this.wait.until(
+        this.bed,
+        () => Claim.hasAnswer(this.core, n),
+        () => undefined
+      )
+    }
+  }
+}
+
+/**
+ * Joins as a producer until the scope closes.
+ *
+ * **Errors**: `JoinRefused` when as many producers as the ring was made for have joined.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = <A>(
+  ring: Ring.Ring<A>,
+  options: Options = {}
+): Effect.Effect<Producer<A>, JoinRefused, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.suspend(() => {
+      const index = Membership.joinProducer(ring.core, ring.owner)
+      if (index >= 0) return Effect.succeed(new Producer(ring, index, options))
+      const most = ring.core.layout.maxProducers
+      return Effect.fail(
+        new JoinRefused({
+          reason: "NoProducerLine",
+          id: "producer",
+          wanted: `at most ${most} producer(s)`,
+          found: `${most + 1}`
+        })
+      )
+    }),
+    (producer) => Effect.sync(() => Membership.leaveProducer(ring.core, producer.index, ring.owner))
+  )
+
+type PublishError = RingClosed | BatchTooLarge | RecordError
+
+/** One attempt: the number of missing slots, or 0. */
+const attempt = <A>(producer: Producer<A>, n: number, write: Write<A>): Effect.Effect<number, PublishError> =>
+  Effect.suspend((): Effect.Effect<number, PublishError> => {
+    try {
+      const answer = producer.publishUnsafe(n, write)
+      return answer === Claim.REFUSED_CLOSED
+        ? Effect.fail(new RingClosed({ side: "producer" }))
+        : Effect.succeed(answer)
+    } catch (error) {
+      return error instanceof BatchTooLarge || error instanceof RecordError ? Effect.fail(error) : Effect.die(error)
+    }
+  })
+
+const untilPublished = <A>(producer: Producer<A>, n: number, write: Write<A>): Effect.Effect<void, PublishError> =>
+  Effect.flatMap(attempt(producer, n, write), (missing) =>
+    missing === 0
+      ? Effect.void
+      : Effect.flatMap(
+          producer.ring.waking.sleep(producer.bed, () => Claim.hasAnswer(producer.core, n)),
+          () => untilPublished(producer, n, write)
+        )
+  )
+
+/**
+ * Publishes `n` records that `write` fills in place, waiting for room.
+ *
+ * **Errors**: `RingClosed`, `RingTimeout` and `BatchTooLarge` when nothing was published; `RecordError` when `write` set a value that
+ * does not fit: the batch is skipped by consumers then. Anything else `write` throws is a defect.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const publishWith = <A>(
+  producer: Producer<A>,
+  n: number,
+  write: Write<A>,
+  options: WaitOptions = {}
+): Effect.Effect<void, PublishError | RingTimeout> =>
+  options.timeout === undefined
+    ? untilPublished(producer, n, write)
+    : Ring.within(untilPublished(producer, n, write), options.timeout, `room for ${n} record(s)`)
+
+/**
+ * Publishes one record, waiting for room.
+ *
+ * **Errors**: as `publishWith`.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const publish = <A extends object>(
+  producer: Producer<A>,
+  record: A,
+  options?: WaitOptions
+): Effect.Effect<void, PublishError | RingTimeout> =>
+  publishWith(producer, 1, (slot) => Object.assign(slot, record), options)
+
+/**
+ * Publishes records as one batch, which becomes visible at once, waiting for room for all of them.
+ *
+ * **Errors**: as `publishWith`; `BatchTooLarge` above the capacity.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const publishAll = <A extends object>(
+  producer: Producer<A>,
+  records: ReadonlyArray<A>,
+  options?: WaitOptions
+): Effect.Effect<void, PublishError | RingTimeout> =>
+  publishWith(producer, records.length, (slot, i) => Object.assign(slot, records[i]), options)
+
+/**
+ * Publishes records as one batch if there is room now: 0, or how many slots are missing.
+ *
+ * **Errors**: `RingClosed`, `BatchTooLarge`, `RecordError`.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const tryPublish = <A extends object>(
+  producer: Producer<A>,
+  records: ReadonlyArray<A>
+): Effect.Effect<number, PublishError> =>
+  attempt(producer, records.length, (slot, i) => Object.assign(slot, records[i]))
