@@ -199,7 +199,6 @@ export class JoinRun {
       const ends = (late ? this.deadlineNanos : now) + registry.lastWordsNanos
       const stragglers = registry.entries.all()
       const nowMillis = registry.nowMillis()
-      const rows = stragglers.map((entry) => entry.info(nowMillis))
       this.stragglers = stragglers
       registry.token.forceUnsafe(this.reason())
       registry.signalAll()
@@ -209,12 +208,12 @@ export class JoinRun {
       )
       // A parent that only waited for a detached child ends with this.
       for (const entry of stragglers) registry.detach(entry)
-      const pending = rows.map((row, i): Straggler => ({
-        id: row.id,
-        name: row.name,
-        kind: row.kind,
-        ageMillis: row.ageMillis,
-        state: stragglers[i]!.state === "done" ? "interrupted" : "detached"
+      const pending = stragglers.map((entry): Straggler => ({
+        id: entry.id,
+        name: entry.name,
+        kind: entry.kind,
+        ageMillis: Math.max(0, nowMillis - entry.monotonicMillis),
+        state: entry.state === "done" ? "interrupted" : "detached"
       }))
       return yield* new ShutdownDeadlineExceeded({ deadlineMillis, cause: late ? "deadline" : "forced", pending })
     })
