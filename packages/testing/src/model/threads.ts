@@ -26,7 +26,10 @@ import { ModelError } from "./ModelError.ts"
  * @since 0.1.0
  */
 export interface ModelReference {
-  /** URL of a module, for example `import.meta.url`, and the name of its export. */
+  /**
+   * URL of a module, and the name of its export. A module that awaits at its top level what it does with its own model
+   * waits for itself: keep models in modules of their own.
+   */
   readonly module: string
   readonly name: string
   /** Flags for the workers; default: this process's. */

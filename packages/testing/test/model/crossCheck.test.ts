@@ -29,6 +29,10 @@ describe("the reduced search finds every outcome of the full search, and no othe
   it("for loops that spin, with Atomics.pause and without, bounded and endless [M8]", () => {
     agrees(crossCheck(seeds(3000, 80), { ...kinds, spins: true }, { threads: 3, length: 3 }), 75)
   })
+  it("for timeouts that are only the last resort [M4, M8]", () => {
+    const all = { ...kinds, waits: true, spins: true }
+    agrees(crossCheck(seeds(7000, 60), all, { threads: 3, length: 4 }, 20_000, true), 55)
+  })
   it("for recorded calls and their order in real time [M5, M8]", () => {
     agrees(crossCheck(seeds(4000, 80), { ...kinds, waits: true, ops: true }, { threads: 3, length: 4 }), 75)
   })

@@ -51,16 +51,16 @@ const modelOf = (
   })
 }
 
-const optionsFor = (program: Program, strategy: Strategy | undefined): ExploreOptions => {
+const optionsFor = (program: Program, strategy: Strategy | undefined, lastResort = false): ExploreOptions => {
   const { crash } = program
   const at = crash === undefined ? [] : [{ thread: LETTERS[crash.thread] ?? "", step: crash.step }]
-  return { strategy, requireExhaustive: false, crash: { at } }
+  return { strategy, requireExhaustive: false, crash: { at }, timeouts: lastResort ? "lastResort" : "any" }
 }
 
 /** All outcomes the explorer finds. */
-export const exploreOutcomes = (program: Program, strategy?: Strategy) => {
+export const exploreOutcomes = (program: Program, strategy?: Strategy, lastResort = false) => {
   const outcomes = new Set<string>()
-  const report = explore(modelOf(program, outcomes, compile), optionsFor(program, strategy))
+  const report = explore(modelOf(program, outcomes, compile), optionsFor(program, strategy, lastResort))
   return { outcomes, report }
 }
 
@@ -75,9 +75,12 @@ export const exploreMemories = (program: Program): ReadonlySet<string> => {
   return memories
 }
 
-export const exploreOutcomesAsync = async (program: Program) => {
+export const exploreOutcomesAsync = async (program: Program, lastResort = false) => {
   const outcomes = new Set<string>()
-  const report = await exploreAsync(modelOf(program, outcomes, compileAsync), optionsFor(program, undefined))
+  const report = await exploreAsync(
+    modelOf(program, outcomes, compileAsync),
+    optionsFor(program, undefined, lastResort)
+  )
   return { outcomes, report }
 }
 
@@ -118,13 +121,19 @@ const compare = (
 }
 
 /** Compare on one program per seed; a program with more than `limit` states is skipped. */
-export const crossCheck = (seeds: Iterable<number>, kinds: Kinds, sizes: Sizes, limit = 60_000): Tally => {
+export const crossCheck = (
+  seeds: Iterable<number>,
+  kinds: Kinds,
+  sizes: Sizes,
+  limit = 60_000,
+  lastResort = false
+): Tally => {
   const tally = emptyTally()
   for (const seed of seeds) {
     const program = generate(seed, kinds, sizes)
-    const full = fullSearch(program, limit)
+    const full = fullSearch(program, limit, lastResort)
     if (full === undefined) tally.skipped++
-    else compare(tally, seed, program, full, exploreOutcomes(program))
+    else compare(tally, seed, program, full, exploreOutcomes(program, undefined, lastResort))
   }
   return tally
 }
@@ -134,14 +143,15 @@ export const crossCheckAsync = async (
   seeds: Iterable<number>,
   kinds: Kinds,
   sizes: Sizes,
-  limit = 60_000
+  limit = 60_000,
+  lastResort = false
 ): Promise<Tally> => {
   const tally = emptyTally()
   for (const seed of seeds) {
     const program = generate(seed, kinds, sizes)
-    const full = fullSearch(program, limit)
+    const full = fullSearch(program, limit, lastResort)
     if (full === undefined) tally.skipped++
-    else compare(tally, seed, program, full, await exploreOutcomesAsync(program))
+    else compare(tally, seed, program, full, await exploreOutcomesAsync(program, lastResort))
   }
   return tally
 }

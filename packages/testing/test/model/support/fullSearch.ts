@@ -112,7 +112,7 @@ export interface FullResult {
 }
 
 /** All outcomes, or nothing if there are more states than `limit`. */
-export const fullSearch = (program: Program, limit: number): FullResult | undefined => {
+export const fullSearch = (program: Program, limit: number, lastResort = false): FullResult | undefined => {
   const codes = program.threads.map((statements) => {
     const code: Array<Instruction> = []
     flatten(statements, code)
@@ -152,13 +152,15 @@ export const fullSearch = (program: Program, limit: number): FullResult | undefi
   while (stack.length > 0) {
     if (seen.size > limit) return undefined
     const s = stack.pop() as State
-    const nexts = successors(program, codes, s)
+    const nexts = successors(program, codes, s, !lastResort)
     // A state whose only moves lead back to itself is one where everybody spins for ever.
     const own = JSON.stringify(s)
-    const moving = nexts.filter((next) => {
+    const moves = (next: State): boolean => {
       next.threads.forEach((t, i) => settle(codes[i] as ReadonlyArray<Instruction>, t))
       return JSON.stringify(next) !== own
-    })
+    }
+    let moving = nexts.filter(moves)
+    if (lastResort && moving.length === 0) moving = successors(program, codes, s, true).filter(moves)
     if (moving.length === 0) ends.add(describe(codes, s))
     for (const next of moving) visit(next)
   }
@@ -174,7 +176,13 @@ const describe = (codes: ReadonlyArray<ReadonlyArray<Instruction>>, s: State): s
   return outcome(s.memory, observed, ended, precedence(s.history))
 }
 
-const successors = (program: Program, codes: ReadonlyArray<ReadonlyArray<Instruction>>, s: State): Array<State> => {
+/** `timeouts`: whether a wait may end by its timeout. */
+const successors = (
+  program: Program,
+  codes: ReadonlyArray<ReadonlyArray<Instruction>>,
+  s: State,
+  timeouts: boolean
+): Array<State> => {
   const nexts: Array<State> = []
   for (let i = 0; i < s.threads.length; i++) {
     const t = s.threads[i] as ThreadState
@@ -189,12 +197,12 @@ const successors = (program: Program, codes: ReadonlyArray<ReadonlyArray<Instruc
       nexts.push(next)
       continue
     }
-    nexts.push(...stepOf(s, i, instruction))
+    nexts.push(...stepOf(s, i, instruction, timeouts))
   }
   return nexts
 }
 
-const stepOf = (s: State, i: number, instruction: Instruction): ReadonlyArray<State> => {
+const stepOf = (s: State, i: number, instruction: Instruction, timeouts: boolean): ReadonlyArray<State> => {
   const next = clone(s)
   const t = next.threads[i] as ThreadState
   const saw = (value: unknown): ReadonlyArray<State> => {
@@ -264,9 +272,9 @@ const stepOf = (s: State, i: number, instruction: Instruction): ReadonlyArray<St
       return saw("async")
     }
     case "awaitAny":
-      return awaitStep(s, i)
+      return awaitStep(s, i, timeouts)
     case "wait":
-      return sleepStep(s, next, i, t, instruction, saw)
+      return sleepStep(s, next, i, t, instruction, saw, timeouts)
     case "turn": {
       t.steps++
       const looked = m[instruction.cell] !== instruction.value
@@ -296,8 +304,10 @@ const countOf = (s: State, i: number, letter: string): number =>
   s.history.filter((h) => h.startsWith(`${letter}${i}.`)).length
 
 /** One state for each of the outstanding waits that can end now. */
-const awaitStep = (s: State, i: number): ReadonlyArray<State> => {
-  const possible = (s.threads[i] as ThreadState).awaited.filter((one) => one.notified || one.timeout !== Infinity)
+const awaitStep = (s: State, i: number, timeouts: boolean): ReadonlyArray<State> => {
+  const possible = (s.threads[i] as ThreadState).awaited.filter(
+    (one) => one.notified || (timeouts && one.timeout !== Infinity)
+  )
   return possible.map((one) => {
     const next = clone(s)
     const t = next.threads[i] as ThreadState
@@ -319,7 +329,8 @@ const sleepStep = (
   i: number,
   t: ThreadState,
   instruction: { readonly cell: number; readonly expected: number; readonly timeout: number },
-  saw: (value: unknown) => ReadonlyArray<State>
+  saw: (value: unknown) => ReadonlyArray<State>,
+  timeouts: boolean
 ): ReadonlyArray<State> => {
   const list = next.waiters[instruction.cell] as Array<readonly [number, number]>
   if (t.asleep === "no") {
@@ -333,7 +344,7 @@ const sleepStep = (
     t.asleep = "no"
     return saw("ok")
   }
-  if (instruction.timeout === Infinity) return []
+  if (!timeouts || instruction.timeout === Infinity) return []
   next.waiters[instruction.cell] = list.filter(([thread, id]) => thread !== i || id >= 0)
   t.asleep = "no"
   return saw("timed-out")
