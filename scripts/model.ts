@@ -86,7 +86,11 @@ const files = filesOf(values.root, ["packages/*/test/model/**/*.model.ts"])
 const lines: Array<ModelLine> = []
 for (const file of files) {
   // oxlint-disable-next-line no-await-in-loop -- one at a time, so that their seconds mean something
-  lines.push(...(await runFile(values.root, file, file.includes(values.only) ? "" : values.only, values.replay)))
+  const found = await runFile(values.root, file, file.includes(values.only) ? "" : values.only, values.replay)
+  lines.push(...found)
+  // Models can take minutes: say where we are, beside the table.
+  const took = found.reduce((sum, line) => sum + line.seconds, 0)
+  if (found.length > 0) console.error(`${file}: ${found.length} models, ${took.toFixed(1)} s`)
 }
 if (values.json) for (const line of lines) console.log(JSON.stringify(line))
 else if (lines.length > 0) console.log(table(lines))
