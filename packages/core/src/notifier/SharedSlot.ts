@@ -181,7 +181,7 @@ const fromRegion = <A>(memory: SharedArrayBuffer, record: Record<A>, slots: numb
     strideWords: strideOf(record),
     scratch: new Int32Array(scratch),
     view,
-    names: Object.keys(view.slot as object) as ReadonlyArray<string & keyof A>
+    names: Object.keys(view.slot as object) as ReadonlyArray<unknown> as ReadonlyArray<keyof A>
   }
 }
 

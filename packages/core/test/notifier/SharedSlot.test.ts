@@ -10,7 +10,7 @@ import { eventsOf, noNumbers, shared } from "./support.ts"
 
 const Quote = Record.struct({ price: Record.f64, size: Record.i32, symbol: Record.string(8) })
 
-const words = (slots: SharedSlot.SharedSlot<unknown>): string =>
+const words = (slots: SharedSlot.SharedSlot<Record.Type<typeof Quote>>): string =>
   Array.from(new Int32Array(SharedSlot.handle(slots).memory)).join()
 
 describe("shared slots", () => {
@@ -78,7 +78,7 @@ describe("shared slots", () => {
         assert.strictEqual(error._tag, "RecordError", JSON.stringify(value))
       }
       assert.strictEqual(words(slots), before)
-      for (const count of [...noNumbers.filter((n) => n !== undefined), 0, 2 ** 24 + 1] as ReadonlyArray<number>) {
+      for (const count of [...noNumbers.filter((n) => n !== undefined), 0, 2 ** 24 + 1] as Array<number>) {
         assert.strictEqual(
           (yield* Effect.flip(SharedSlot.make({ record: Quote, slots: count })))._tag,
           "InvalidCapacity"
