@@ -19,6 +19,8 @@
  *    nothing changed), all threads that can are tried: a full set is a source set.
  * 4. A step that was possible only because nothing else was (`BARRIER`) is
  *    ordered with every other, and all its rivals are tried.
+ * 5. The given steps touch what they touched before, with the same threads able
+ *    to step: a body that behaves otherwise remembers something, and is reported.
  *
  * Source: Abdulla, Aronis, Jonsson and Sagonas, "Source Sets: A Foundation for
  * Optimal Dynamic Partial Order Reduction"; sleep sets are Godefroid's.
@@ -46,6 +48,8 @@ export class Dpor implements Walker {
   readonly #prints: Float64Array
   /** Steps that are given; the one before is the one that differs from last time. */
   #prefix = 0
+  /** A given step touched something else than last time: a body remembers something (invariant 5). */
+  #strayed = false
 
   // ---- the order of this execution
   readonly #clocks: Int32Array
@@ -87,12 +91,13 @@ export class Dpor implements Walker {
     this.#lastReturns.fill(-1)
     this.#lastVisible.fill(-1)
     this.#sleeping = 0
+    this.#strayed = false
   }
 
   pick(step: number, enabled: number, current: number, barrier: boolean): number {
     if (step < this.#prefix) {
-      const thread = this.#thread[step] as number
-      return ((enabled >> thread) & 1) === 1 ? thread : DIVERGED
+      // The same steps, so the same threads can go on.
+      return this.#strayed || enabled !== this.#enabled[step] ? DIVERGED : (this.#thread[step] as number)
     }
     const sleeping = this.#sleeping
     const candidates = enabled & ~sleeping
@@ -137,7 +142,18 @@ export class Dpor implements Walker {
     if (step >= this.#prefix - 1) {
       for (let i = 0; i < races.length; i++) this.#reverse(races[i] as number, step, thread)
       this.#fallAsleep(step, thread, touched)
-    }
+    } else if (!this.#asBefore(step, thread, touched)) this.#strayed = true
+  }
+
+  #asBefore(step: number, thread: number, { cell, flags, list }: Touched): boolean {
+    const own = (step * this.#threads + thread) * FOOTPRINT
+    const prints = this.#prints
+    return (
+      prints[own] === (cell === undefined ? 0 : cell.address) &&
+      prints[own + 1] === (cell === undefined ? 0 : cell.size) &&
+      prints[own + 2] === (list === undefined ? 0 : list.address) &&
+      prints[own + 3] === flags
+    )
   }
 
   /** Note that an earlier step may race with the one of `thread` now being executed. */

@@ -83,7 +83,7 @@ export class Engine extends Execution {
     if (next === PRUNE) this.pruned = true
     else if (next >= 0 && ((this.frozen >> next) & 1) === 1) this.spin.despair(next)
     if (next === DIVERGED)
-      this.fail("nondeterminism", "the thread that went on here last time cannot go on now", NOBODY)
+      this.fail("nondeterminism", "the same steps as in an earlier execution led somewhere else", NOBODY)
     return next
   }
 

@@ -210,20 +210,20 @@ const PatchedDataView = function (buffer: unknown, offset?: number, length?: num
 }
 
 const patchConstructor = (host: ViewConstructor) => {
-  const patched = function (this: unknown, ...args: ReadonlyArray<unknown>): object {
+  const patched = function (this: unknown, first?: unknown, second?: unknown, third?: unknown): object {
     if (new.target === undefined) return (host as unknown as () => never)()
     const engine = active.engine
-    if (engine !== undefined) {
-      const first = args[0]
+    if (engine !== undefined && typeof first === "object" && first !== null) {
       const region = regionOf(first)
       if (region !== undefined && first === region.buffer) {
-        return viewOf(region, host, args[1] as number | undefined, args[2] as number | undefined)
+        return viewOf(region, host, second as number | undefined, third as number | undefined)
       }
       const meta = metaOf(first)
       if (meta !== undefined) return new host(privateCopy(meta))
       if (engine.inModel && isShared(first)) throw outside("A SharedArrayBuffer")
     }
-    return Reflect.construct(host, args, (new.target as unknown) === patched ? host : new.target) as object
+    if ((new.target as unknown) === patched) return new host(first, second, third)
+    return Reflect.construct(host, [first, second, third], new.target) as object
   }
   Object.setPrototypeOf(patched, host)
   Object.defineProperty(patched, "prototype", { value: host.prototype })

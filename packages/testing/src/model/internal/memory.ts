@@ -169,7 +169,8 @@ export class Region {
   readonly labels = new Map<number, string>()
   /** Stand-ins by constructor, offset and length: attaching again gives the same one. */
   readonly views = new Map<string, object>()
-  readonly metas: Array<ViewMeta> = []
+  /** Those of them that cover the whole buffer, by constructor. */
+  readonly whole = new Map<ViewConstructor, object>()
   readonly queues = new Map<number, Cell>()
   /** Set once two elements of different sizes have overlapped. */
   split = false

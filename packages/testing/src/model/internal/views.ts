@@ -177,6 +177,9 @@ for (const constructor of viewConstructors) {
 
 /** The stand-in for `new constructor(buffer, offset, length)`; the same one every time. */
 export const viewOf = (region: Region, constructor: ViewConstructor, offset?: number, length?: number): object => {
+  const all = (offset === undefined || offset === 0) && length === undefined
+  const whole = all ? region.whole.get(constructor) : undefined
+  if (whole !== undefined) return whole
   const key = `${constructor.name}/${offset ?? 0}/${length ?? ""}`
   const known = region.views.get(key)
   if (known !== undefined) return known
@@ -185,6 +188,7 @@ export const viewOf = (region: Region, constructor: ViewConstructor, offset?: nu
   const view = Object.create(prototypes.get(constructor) as object) as object
   Object.defineProperty(view, META, { value: new ViewMeta(region, real) })
   region.views.set(key, view)
+  if (all) region.whole.set(constructor, view)
   return view
 }
 
