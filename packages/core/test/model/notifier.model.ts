@@ -8,98 +8,19 @@ import { defineModel, Strategy } from "@selvedge/testing/model"
 import * as Core from "../../src/notifier/internal/core.ts"
 import * as Layout from "../../src/notifier/internal/layout.ts"
 import * as TokenQueue from "../../src/notifier/internal/tokenQueue.ts"
-
-interface Memory {
-  readonly region: SharedArrayBuffer
-  readonly layout: Layout.Layout
-  /** What producers have to say about each token; one writer per word. */
-  readonly news: SharedArrayBuffer
-}
-
-/** A serial just before the wrap of 30 bits, so that every model also crosses it. */
-const BEFORE_WRAP = 2 ** 30 - 1
-
-const make = (maxTokens: number, startSerial = BEFORE_WRAP): Memory => {
-  const layout = Layout.make(maxTokens)
-  const region = new SharedArrayBuffer(layout.totalBytes)
-  Layout.format(region, layout, startSerial)
-  return { region, layout, news: new SharedArrayBuffer(4 * 8) }
-}
-
-/** Writes news and notifies, once per token given; answers what each notify said. */
-const producer =
-  (own: number, tokens: ReadonlyArray<number>) =>
-  ({ layout, news, region }: Memory): ReadonlyArray<number> => {
-    const queue = TokenQueue.attach(region, layout)
-    const data = new Int32Array(news)
-    return tokens.map((token, i) => {
-      Atomics.store(data, own, i + 1)
-      return TokenQueue.notify(queue, token)
-    })
-  }
-
-/** What a consumer was handed, in order, with the news it then read. */
-interface Seen {
-  readonly tokens: ReadonlyArray<number>
-  readonly news: ReadonlyArray<ReadonlyArray<number>>
-}
-
-const consume = (memory: Memory, poller: TokenQueue.Poller, polls: number, limit: number): Seen => {
-  const data = new Int32Array(memory.news)
-  const out = new Int32Array(Math.max(limit, 1))
-  const tokens: Array<number> = []
-  const news: Array<ReadonlyArray<number>> = []
-  for (let i = 0; i < polls; i++) {
-    const count = TokenQueue.poll(poller, out, limit)
-    for (let j = 0; j < count; j++) {
-      tokens.push(out[j]!)
-      news.push([Atomics.load(data, 0), Atomics.load(data, 1), Atomics.load(data, 2)])
-    }
-  }
-  return { tokens, news }
-}
-
-const consumer =
-  (polls: number, limit: number) =>
-  (memory: Memory): Seen => {
-    const poller = TokenQueue.attachPoller(TokenQueue.attach(memory.region, memory.layout))
-    if (poller === undefined) throw new Error("the seat is taken")
-    const seen = consume(memory, poller, polls, limit)
-    // A walk under way would be lost with the poller's own state: the seat is given up only without one.
-    if (poller.walk !== -1) throw new Error("a walk without a recovery")
-    TokenQueue.detachPoller(poller)
-    return seen
-  }
-
-/** Drains what is left, as the next poller would. */
-const rest = (memory: Memory, afterDeath = false): Seen => {
-  const queue = TokenQueue.attach(memory.region, memory.layout)
-  const poller = TokenQueue.attachPoller(queue, afterDeath ? TokenQueue.seat(queue) : undefined)
-  if (poller === undefined) throw new Error("the seat is taken")
-  return consume(memory, poller, 4, memory.layout.maxTokens)
-}
-
-const fail = (message: string): never => {
-  throw new Error(message)
-}
-
-/** Invariants 1 and 2: whoever is handed a token last has read the last news about it. */
-const nothingLost = (
-  seen: Seen,
-  expected: ReadonlyMap<number, ReadonlyArray<readonly [own: number, value: number]>>
-) => {
-  for (const [token, wanted] of expected) {
-    const last = seen.tokens.lastIndexOf(token)
-    if (last < 0) fail(`token ${token} was lost`)
-    for (const [own, value] of wanted) {
-      const found = seen.news[last]![own]!
-      if (found < value) fail(`token ${token}: the last news of producer ${own} is ${value}, the handler saw ${found}`)
-    }
-  }
-}
-
-const both = (a: Seen | undefined, b: Seen): Seen =>
-  a === undefined ? b : { tokens: [...a.tokens, ...b.tokens], news: [...a.news, ...b.news] }
+import {
+  both,
+  consume,
+  consumer,
+  consumerWithWalk,
+  fail,
+  make,
+  type Memory,
+  nothingLost,
+  producer,
+  recovery,
+  rest
+} from "./support/notifiers.ts"
 
 /** Invariant 3: without a recovery nobody falls back to the flags, where the order of queueing is lost. */
 const neverRescans = ({ region }: Memory): boolean => {
@@ -303,12 +224,6 @@ export const fullByRecovery = defineModel({
   }
 })
 
-/** The recovery that a supervisor would run, after the producer `p` ended or died. */
-const recovery = {
-  after: "p",
-  run: ({ layout, region }: Memory) => TokenQueue.recover(TokenQueue.attach(region, layout))
-}
-
 export const deathOfProducer = defineModel({
   name: "notifier: a producer dies at any step beside 2 notifies",
   setup: () => make(1),
@@ -388,10 +303,3 @@ export const deathOfPoller = defineModel({
     if (queue.flags.some((flag) => flag !== 0)) fail("a flag is left: its token would be conflated for ever")
   }
 })
-
-function consumerWithWalk(polls: number) {
-  return (memory: Memory) => {
-    const poller = TokenQueue.attachPoller(TokenQueue.attach(memory.region, memory.layout))!
-    return { poller, seen: consume(memory, poller, polls, 1) }
-  }
-}
