@@ -80,6 +80,13 @@ export const defaultPolicy = (kind: string): ResolvedPolicy => ({
 })
 
 const settings = {
+  name: Setting.option(
+    "a name in kinds",
+    "a string of 1 to 64 characters",
+    (value) => typeof value === "string" && value.length >= 1 && value.length <= 64
+  ),
+  policy: (kind: string) =>
+    Setting.option(`kinds.${kind}`, "an object with a policy", (value) => typeof value === "object" && value !== null),
   order: (kind: string) =>
     Setting.option(
       `kinds.${kind}.order`,
@@ -101,7 +108,7 @@ const settings = {
  *
  * **Errors**
  *
- * - `InvalidSetting`: a number or duration is out of its range; names the kind and the field.
+ * - `InvalidSetting`: the kind's name, a number or a duration is out of its range; names the kind and the field.
  *
  * @category constructors
  * @since 0.1.0
@@ -110,6 +117,8 @@ export const resolve = Effect.fnUntraced(function* (
   kind: string,
   policy: Policy
 ): Effect.fn.Return<ResolvedPolicy, Setting.InvalidSetting> {
+  yield* settings.name(kind)
+  yield* settings.policy(kind)(policy)
   const fallback = defaultPolicy(kind)
   if (policy.order !== undefined) yield* settings.order(kind)(policy.order)
   if (policy.limit !== undefined) yield* settings.limit(kind)(policy.limit)

@@ -31,7 +31,7 @@ import * as Effect from "effect/Effect"
 import { dual } from "effect/Function"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import type * as Schedule from "effect/Schedule"
+import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Setting from "../config/Setting.ts"
 import * as ShutdownReason from "../shutdown/ShutdownReason.ts"
@@ -54,7 +54,7 @@ import {
 // -----------------------------------------------------------------------------
 
 /**
- * How a task that fails is started again.
+ * How a task that fails is started again. The children of the run that failed are interrupted first.
  *
  * @category models
  * @since 0.1.0
@@ -282,6 +282,10 @@ const shapeOf = (registry: Registry.Registry): Shape => ({
 const checkDeadline = Setting.durationOption("deadline", { min: 0, max: "7 days" })
 
 const checkSpawn = (options: SpawnOptions<never>): InvalidTask | undefined => {
+  if (typeof options !== "object" || options === null) {
+    const allowed = "an object with a name and a kind"
+    return new InvalidTask({ field: "options", value: showName(options), allowed })
+  }
   const { kind, name } = options
   if (typeof name !== "string" || name.length < 1 || name.length > 256) {
     return new InvalidTask({ field: "name", value: showName(name), allowed: "a string of 1 to 256 characters" })
@@ -289,7 +293,15 @@ const checkSpawn = (options: SpawnOptions<never>): InvalidTask | undefined => {
   if (typeof kind !== "string" || kind.length < 1 || kind.length > 64) {
     return new InvalidTask({ field: "kind", value: showName(kind), allowed: "a string of 1 to 64 characters" })
   }
-  return options.restart === undefined ? undefined : checkIntensity(options.restart.intensity)
+  return options.restart === undefined ? undefined : checkRestart(options.restart)
+}
+
+const checkRestart = (restart: RestartOptions<never>): InvalidTask | undefined => {
+  if (typeof restart !== "object" || restart === null || !Schedule.isSchedule(restart.schedule)) {
+    const found = showName(restart?.schedule ?? restart)
+    return new InvalidTask({ field: "restart.schedule", value: found, allowed: "a Schedule" })
+  }
+  return checkIntensity(restart.intensity)
 }
 
 const showName = (value: unknown): string =>
@@ -303,6 +315,10 @@ const showName = (value: unknown): string =>
 
 const checkIntensity = (intensity: RestartOptions["intensity"]): InvalidTask | undefined => {
   if (intensity === undefined) return undefined
+  if (typeof intensity !== "object" || intensity === null) {
+    const allowed = "an object with max and period"
+    return new InvalidTask({ field: "restart.intensity", value: showName(intensity), allowed })
+  }
   if (!Number.isSafeInteger(intensity.max) || intensity.max < 0) {
     const allowed = "a whole number of at least 0"
     return new InvalidTask({ field: "restart.intensity.max", value: String(intensity.max), allowed })
@@ -341,7 +357,7 @@ const restartPolicy = (options: RestartOptions<never> | undefined): Restart.Poli
  *
  * - `RegistryClosed`: the registry is closed (and the caller is not a live task of it) or forced.
  * - `TaskLimitReached`: the kind is full and its policy says to refuse.
- * - `InvalidTask`: name, kind or restart intensity cannot be.
+ * - `InvalidTask`: name, kind, restart schedule or intensity cannot be.
  *
  * **Example** (A loop that ends between two pieces of work)
  *

@@ -12,7 +12,21 @@ import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as TestClock from "effect/testing/TestClock"
-import { collecting, gate, joining, left, type Line, missed, names, open, settle, task, test } from "./support.ts"
+import {
+  collecting,
+  deafUntil,
+  gate,
+  joining,
+  left,
+  type Line,
+  missed,
+  names,
+  open,
+  settle,
+  states,
+  task,
+  test
+} from "./support.ts"
 
 /** The log of each test apart. */
 const logged = (title: string, body: (lines: Array<Line>) => ReturnType<Parameters<typeof test>[1]>) => {
@@ -244,6 +258,50 @@ describe("a restart policy", () => {
       yield* TestClock.adjust("100 seconds")
       assert.strictEqual(handle.state, "running")
       assert.strictEqual(starts.length, 21)
+    }))
+
+  test("ends the children of a run that failed before the next run [T11] [T6]", () =>
+    Effect.gen(function* () {
+      const heard: Array<string> = []
+      const say = (what: string) => Effect.sync(() => void heard.push(what))
+      let runs = 0
+      const body = Effect.suspend(() => {
+        const run = ++runs
+        const helper = task(
+          `helper ${run}`,
+          Effect.onInterrupt(Effect.never, () => say(`helper ${run} ended`))
+        )
+        const work = run < 3 ? Effect.andThen(Effect.sleep("1 second"), Effect.fail("planned")) : Effect.never
+        return Effect.andThen(say(`run ${run}`), Effect.andThen(helper, work))
+      })
+      yield* task("loop", body, { restart: { schedule: Schedule.recurs(5) } })
+      yield* settle
+      yield* TestClock.adjust("5 seconds")
+      assert.deepStrictEqual(heard, ["run 1", "helper 1 ended", "run 2", "helper 2 ended", "run 3"])
+      assert.deepStrictEqual(yield* names, ["loop", "helper 3"])
+    }))
+
+  test("lets go of a child of a failed run that does not end in the last words [T11] [T6]", () =>
+    Effect.gen(function* () {
+      const starts: Array<number> = []
+      const wait = yield* gate
+      const body = Effect.suspend(() =>
+        starts.length > 0
+          ? Effect.never
+          : Effect.andThen(
+              task("deaf", Effect.andThen(task("deaf below", deafUntil(wait)), deafUntil(wait))),
+              Effect.andThen(Effect.sleep("1 second"), flaky(1, starts))
+            )
+      )
+      yield* task("loop", body, { restart: { schedule: Schedule.recurs(5) } })
+      yield* settle
+      yield* TestClock.adjust("1900 millis")
+      assert.deepStrictEqual(yield* states, { loop: "running", deaf: "interrupting", "deaf below": "interrupting" })
+      yield* TestClock.adjust("200 millis")
+      assert.deepStrictEqual(yield* states, { loop: "running", deaf: "detached", "deaf below": "interrupting" })
+      yield* open(wait)
+      yield* settle
+      assert.deepStrictEqual(yield* names, ["loop"])
     }))
 
   test("does not start again what was interrupted [T11]", () =>

@@ -2,6 +2,7 @@ import { assert, describe } from "@effect/vitest"
 import * as ShutdownReason from "@selvedge/core/shutdown/ShutdownReason"
 import * as ShutdownToken from "@selvedge/core/shutdown/ShutdownToken"
 import * as TaskRegistry from "@selvedge/core/tasks/TaskRegistry"
+import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -26,6 +27,12 @@ import {
   task,
   test
 } from "./support.ts"
+
+/** A millisecond further each time it is read. */
+const ticking = (clock: Clock.Clock): Clock.Clock => {
+  let reads = 0n
+  return { ...clock, monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe() + 1_000_000n * reads++ }
+}
 
 describe("a join in time", () => {
   test("succeeds as soon as the last task has ended [T8]", () =>
@@ -133,6 +140,19 @@ describe("a join too late", () => {
       assert.deepStrictEqual([error.deadlineMillis, error.cause], [2000, "deadline"])
       assert.strictEqual(error.message, '1 task(s) still running after 2000 ms: "stuck" (RpcHandler #2, interrupted)')
     }))
+
+  test(
+    "tells the deadline that was asked for, on a clock that does not stand still [T8]",
+    () =>
+      Effect.gen(function* () {
+        yield* task("stuck", Effect.never)
+        const join = yield* joining("2 seconds")
+        yield* TestClock.adjust("3 seconds")
+        assert.strictEqual((yield* missed(join)).deadlineMillis, 2000)
+      }),
+    undefined,
+    (effect) => Effect.clockWith((clock) => Effect.provideService(effect, Clock.Clock, ticking(clock)))
+  )
 
   test("interrupts the straggler it waited for; nothing of it runs on [T8] [flaw T8: straggler detached]", () =>
     Effect.gen(function* () {

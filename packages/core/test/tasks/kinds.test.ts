@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as TestClock from "effect/testing/TestClock"
+import * as Kinds from "../../src/tasks/internal/kinds.ts"
 import { gate, joining, left, missed, names, open, settle, task, test } from "./support.ts"
 
 /** Notes the virtual second in which it was told to drain, and stays until it is let go. */
@@ -419,6 +420,27 @@ describe("a limit of live tasks", () => {
 })
 
 describe("kinds made up at run time", () => {
+  test("are not walked one and all for each new one [T5]", () =>
+    Effect.sync(() => {
+      let looks = 0
+      const live = (kind: string) => ({ kind, live: 1, waiting: { size: 0 } }) as Kinds.KindState
+      const kinds = new (class extends Map<string, Kinds.KindState> {
+        override *values(): MapIterator<Kinds.KindState> {
+          for (const kind of super.values()) {
+            looks++
+            yield kind
+          }
+        }
+      })()
+      const sweep = Kinds.makeSweep(kinds, () => false)
+      for (let i = 0; i < 2000; i++) {
+        sweep()
+        kinds.set(`peer ${i}`, live(`peer ${i}`))
+      }
+      assert.isBelow(looks, 10_000)
+      assert.strictEqual(kinds.size, 2000)
+    }))
+
   test("are forgotten when their tasks have ended [T5]", () =>
     Effect.gen(function* () {
       const surrounding = TokenTree.nodeOf(yield* ShutdownToken.ShutdownToken)

@@ -240,7 +240,13 @@ describe("bad input", () => {
         { name: "n", kind: null as unknown as string },
         { name: "n", kind: "k", restart: restartWith({ max: -1, period: "1 second" }) },
         { name: "n", kind: "k", restart: restartWith({ max: 1.5, period: "1 second" }) },
-        { name: "n", kind: "k", restart: restartWith({ max: 1, period: 0 }) }
+        { name: "n", kind: "k", restart: restartWith({ max: 1, period: 0 }) },
+        { name: "n", kind: "k", restart: fromPlainJs({ schedule: Schedule.forever, intensity: null }) },
+        { name: "n", kind: "k", restart: fromPlainJs(null) },
+        { name: "n", kind: "k", restart: fromPlainJs({}) },
+        { name: "n", kind: "k", restart: fromPlainJs({ schedule: "1 second" }) },
+        fromPlainJs(null),
+        fromPlainJs(7)
       ]
       let ran = false
       const body = Effect.sync(() => (ran = true))
@@ -256,7 +262,13 @@ describe("bad input", () => {
           "a task's kind: wanted a string of 1 to 64 characters, found null",
           "a task's restart.intensity.max: wanted a whole number of at least 0, found -1",
           "a task's restart.intensity.max: wanted a whole number of at least 0, found 1.5",
-          "a task's restart.intensity.period: wanted a duration above 0, found 0"
+          "a task's restart.intensity.period: wanted a duration above 0, found 0",
+          "a task's restart.intensity: wanted an object with max and period, found null",
+          "a task's restart.schedule: wanted a Schedule, found null",
+          "a task's restart.schedule: wanted a Schedule, found object",
+          'a task\'s restart.schedule: wanted a Schedule, found "1 second"',
+          "a task's options: wanted an object with a name and a kind, found null",
+          "a task's options: wanted an object with a name and a kind, found number"
         ]
       )
       yield* settle
@@ -269,6 +281,10 @@ describe("bad input", () => {
       const wrong: ReadonlyArray<readonly [TaskRegistry.Options, string]> = [
         [{ lastWords: -1 }, "lastWords: wanted a duration from 0 to 1h"],
         [{ progressInterval: 1 }, "SELVEDGE_PROGRESS_INTERVAL (option progressInterval): wanted a duration from 10ms"],
+        [{ kinds: { "": {} } }, 'a name in kinds: wanted a string of 1 to 64 characters, found ""'],
+        [{ kinds: { ["k".repeat(65)]: {} } }, "a name in kinds: wanted a string of 1 to 64 characters"],
+        [{ kinds: { Peer: fromPlainJs(null) } }, "kinds.Peer: wanted an object with a policy, found null"],
+        [{ kinds: fromPlainJs("Peer") }, 'kinds.0: wanted an object with a policy, found "P"'],
         [{ kinds: { Peer: { limit: 0 } } }, "kinds.Peer.limit: wanted a whole number of at least 1, found 0"],
         [{ kinds: { Peer: { order: Number.NaN } } }, "kinds.Peer.order: wanted a finite number, found NaN"],
         [{ kinds: { Peer: { grace: "-1 second" } } }, "kinds.Peer.grace: wanted a duration from 0 to 7d"],
@@ -296,6 +312,9 @@ describe("bad input", () => {
       assert.strictEqual(yield* TaskRegistry.size, 0)
     }))
 })
+
+/** What no type checker has seen. */
+const fromPlainJs = (value: unknown): never => value as never
 
 const restartWith = (intensity: { readonly max: number; readonly period: number | "1 second" }) => ({
   schedule: Schedule.forever,

@@ -48,10 +48,11 @@ export class JoinRun {
   /** The entries `pending` was made of, to tell a joiner inside what concerns it. */
   private stragglers: ReadonlyArray<Entry> = []
 
-  constructor(registry: Registry, deadlineNanos: bigint, reason: ShutdownReason.ShutdownReason) {
+  constructor(registry: Registry, startedNanos: bigint, deadlineNanos: bigint, reason: ShutdownReason.ShutdownReason) {
     this.registry = registry
     this.fallbackReason = reason
-    this.startedNanos = registry.nowNanos()
+    // The reading the deadline was made of: a second one would be later, and the deadline told too short.
+    this.startedNanos = startedNanos
     this.deadlineNanos = deadlineNanos
   }
 

@@ -5,8 +5,8 @@
  *
  * 1. `live` is the number of live entries of the kind, and never above the policy's limit.
  * 2. A spawn that may wait stands in `waiting` only while the kind is full; places are given in the order of arrival.
- * 3. Kinds without tasks are kept up to a number, so that words made up at run time (one per peer, say) cost no more
- *    memory than the tasks that live.
+ * 3. Kinds without tasks are kept up to a number, or up to a part of those with tasks, so that words made up at run time
+ *    (one per peer, say) cost no more memory than the tasks that live.
  *
  * @internal
  */
@@ -46,8 +46,11 @@ export interface KindState {
   combined: WeakMap<TokenTree.TokenNode, TokenTree.TokenNode>
 }
 
-/** How many kinds without a task are kept before the first are forgotten. */
+/** From how many kinds on those without a task are forgotten. */
 export const KEPT_KINDS = 256
+
+/** How many kinds each new one makes us look at: more than one, so that the forgetting is faster than the meeting. */
+const LOOKS = 4
 
 /**
  * The tokens handed to tasks, and for each what the task would have had outside of any task: nothing, or the token of a
@@ -90,16 +93,23 @@ export const renew = (kind: KindState, registry: TokenTree.TokenNode): void => {
 export const isFull = (kind: KindState): boolean => kind.live >= kind.policy.limit || kind.waiting.size > 0
 
 /**
- * Forgets the oldest kinds without tasks, when there are too many. Their tokens are forced: whoever still holds one has
- * outlived the task it was for.
+ * Forgets kinds without tasks, when there are too many. Their tokens are forced: whoever still holds one has outlived the
+ * task it was for. Each call goes a few kinds further, round and round: ten thousand live kinds must not be walked for
+ * each one more.
  */
-export const sweep = (kinds: Map<string, KindState>, isConfigured: (kind: string) => boolean): void => {
-  if (kinds.size < KEPT_KINDS) return
-  for (const kind of Array.from(kinds.values())) {
-    if (kind.live > 0 || kind.waiting.size > 0 || isConfigured(kind.kind)) continue
-    kinds.delete(kind.kind)
-    kind.token.forceUnsafe(ShutdownReason.ScopeClosed())
-    if (kinds.size < KEPT_KINDS / 2) return
+export const makeSweep = (kinds: Map<string, KindState>, isConfigured: (kind: string) => boolean): (() => void) => {
+  let walk = kinds.values()
+  return () => {
+    for (let looks = 0; looks < LOOKS && kinds.size >= KEPT_KINDS; looks++) {
+      const { done, value: kind } = walk.next()
+      if (done === true) {
+        walk = kinds.values()
+        continue
+      }
+      if (kind.live > 0 || kind.waiting.size > 0 || isConfigured(kind.kind)) continue
+      kinds.delete(kind.kind)
+      kind.token.forceUnsafe(ShutdownReason.ScopeClosed())
+    }
   }
 }
 

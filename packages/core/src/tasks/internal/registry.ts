@@ -73,6 +73,7 @@ const endOf =
 export class Registry {
   readonly entries = new Entries()
   readonly kinds = new Map<string, Kinds.KindState>()
+  private readonly sweepKinds = Kinds.makeSweep(this.kinds, (kind) => this.policies.has(kind))
   readonly watchers = new Watchers()
   readonly lastWordsNanos: bigint
   readonly progressNanos: bigint
@@ -145,9 +146,10 @@ export class Registry {
   }
 
   private kindOf(name: string): Kinds.KindState {
+    // Before the look: who is woken by it may meet the same kind.
+    if (!this.kinds.has(name)) this.sweepKinds()
     let kind = this.kinds.get(name)
     if (kind === undefined) {
-      Kinds.sweep(this.kinds, (one) => this.policies.has(one))
       kind = Kinds.makeKind(name, this.policies.get(name), this.token, this, this.clock.currentTimeMillisUnsafe())
       this.kinds.set(name, kind)
       // A kind met for the first time after its turn: its tasks are born Draining.
@@ -252,9 +254,31 @@ export class Registry {
         const restarts = ++entry.more.restarts
         this.counts.restarts++
         const line = `task ${titleOf(entry)} failed; restart ${restarts} in ${Task.formatAge(delayMillis)}`
-        return Log.harmless(Log.annotated(entry, Effect.logWarning(line, cause)))
+        return Effect.andThen(
+          Log.harmless(Log.annotated(entry, Effect.logWarning(line, cause))),
+          this.endChildren(entry)
+        )
       })
     ) as Effect.Effect<A, E>
+  }
+
+  /** The children of a run that failed end before the next run: else each restart would add its own to them. */
+  private endChildren(entry: Entry): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      for (const child of entry.descendants()) child.signal()
+      const { children } = entry
+      if (children === undefined || children.size === 0) return Effect.void
+      return Effect.andThen(
+        Effect.timeoutOption(
+          this.watchers.until(() => children.size === 0),
+          Duration.nanos(this.lastWordsNanos)
+        ),
+        Effect.sync(() => {
+          for (const child of Array.from(children)) if (child.fiberIsLive) this.letGoOf(child)
+          for (const child of Array.from(children)) this.letGo(child)
+        })
+      )
+    })
   }
 
   // ---------------------------------------------------------------------------
@@ -333,11 +357,15 @@ export class Registry {
     for (const child of entry.descendants()) {
       // What runs below a task that runs itself stays there.
       if (!child.fiberIsLive || child.parent === undefined || child.parent.fiberIsLive) continue
-      const age = Task.formatAge(this.nowMillis() - child.monotonicMillis)
-      const line = `task ${titleOf(child)} outlived its parent and the last words after ${age}; it goes on, detached`
-      Log.write(child.fiber?.context ?? this.context, child, Effect.logWarning(line))
-      this.detach(child)
+      this.letGoOf(child)
     }
+  }
+
+  private letGoOf(child: Entry): void {
+    const age = Task.formatAge(this.nowMillis() - child.monotonicMillis)
+    const line = `task ${titleOf(child)} outlived its parent and the last words after ${age}; it goes on, detached`
+    Log.write(child.fiber?.context ?? this.context, child, Effect.logWarning(line))
+    this.detach(child)
   }
 
   /** Moves a task whose fiber runs to the root; nobody waits for it any more. */
@@ -411,12 +439,13 @@ export class Registry {
 
   /** Starts the join, or brings the deadline of the running one nearer. A finished one stays what it is. */
   join(afterNanos: bigint, reason: ShutdownReason.ShutdownReason): JoinRun {
-    const deadline = this.nowNanos() + afterNanos
+    const now = this.nowNanos()
+    const deadline = now + afterNanos
     if (this.joinRun !== undefined) {
       this.joinRun.shorten(deadline)
       return this.joinRun
     }
-    const run = new JoinRun(this, deadline, reason)
+    const run = new JoinRun(this, now, deadline, reason)
     this.joinRun = run
     this.close()
     run.start()

@@ -6,6 +6,7 @@
  * 1. Interruption is no failure: it ends the task.
  * 2. Nothing is started again once the task's token drains; a task that waits for its next start then ends, interrupted.
  * 3. What the task fails with at last is the cause of its last run.
+ * 4. The children of a run that failed are interrupted, and awaited for their last words, before the next run.
  *
  * @internal
  */
