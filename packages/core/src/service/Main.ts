@@ -65,7 +65,7 @@ export type Provided = ShutdownToken | TaskRegistry.TaskRegistry | Lifecycle
  * @since 0.1.0
  */
 export interface Options<in out A = never> extends ShutdownPlan.Options {
-  /** For logs and reports. Default `"service"`. */
+  /** For logs and reports, from 1 to 256 characters. Default `"service"`. */
   readonly name?: string | undefined
   /** Policies of task kinds. */
   readonly kinds?: Readonly<Record<string, TaskKind.Policy>> | undefined
@@ -213,8 +213,15 @@ const once = <A, E>(
     })
   )
 
+const checkName = Setting.option(
+  "name",
+  "a string of 1 to 256 characters",
+  (value) => typeof value === "string" && value.length >= 1 && value.length <= 256
+)
+
 /** Everything that can be refused, before anything starts. */
 const prepare = Effect.fnUntraced(function* <A>(name: string, options: Options<A>) {
+  yield* checkName(name)
   const budget = yield* ShutdownPlan.make(options)
   const signalExitCode = yield* settings.signalExitCode.resolve(options.signalExitCode)
   const root = new TokenTree.TokenNode({ planned: true })

@@ -101,6 +101,18 @@ describe("starting twice", () => {
     })
   )
 
+  it.effect("is refused with a name that cannot be, before anything starts [S4] [Q7]", () =>
+    Effect.gen(function* () {
+      let started = false
+      const run = Effect.sync(() => (started = true))
+      for (const name of ["", "n".repeat(257), 42 as never, Symbol("s") as never]) {
+        const program = Main.run(Layer.empty, { name, run }).pipe(quietly([]))
+        assert.include((yield* Effect.flip(program)).message, "name: wanted a string of 1 to 256 characters, found")
+        assert.isFalse(started)
+      }
+    })
+  )
+
   it.effect("works after settings were refused [S4]", () =>
     Effect.gen(function* () {
       const program = Main.run(Layer.empty, { budget: "1 second", run: Effect.void }).pipe(quietly([]))
