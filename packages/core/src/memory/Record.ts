@@ -250,7 +250,7 @@ const fixed = <A>(
       },
       set: (value) => {
         const encoded = encode(value, name)
-        if (encoded.length > most) refuse(name, `at most ${most} bytes`, `${encoded.length} bytes`)
+        if (encoded.length > most) refuse(name, `at most ${most} bytes`, encoded.length)
         const start = place.byte + offset
         u16[start >> 1] = encoded.length
         u8.set(encoded, start + 2)

@@ -81,6 +81,15 @@ export const shared = twoToOne(
   ],
   {}
 )
+export const sharedRoomy = twoToOne(
+  "2→1, 2 records each, room for all, over the end of the slots",
+  { capacity: 4, published: 0 },
+  [
+    [1, 1],
+    [1, 1]
+  ],
+  {}
+)
 export const sharedTight = twoToOne(
   "2→1, 2 records each over 2 slots",
   { capacity: 2, published: 0 },

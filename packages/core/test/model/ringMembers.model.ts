@@ -55,7 +55,7 @@ const publishWhatFits = (state: Rings.State, index: number, tries: number): void
 /** The record a joiner begins with is kept until it takes it, however far the producers get. */
 export const lateJoinShared = defineModel({
   name: "late join, latest, against 2 producers that try twice each, over 1 slot",
-  setup: () => Rings.makeRing({ capacity: 1, producers: 2, consumers: 1, joined: 0, start: START }),
+  setup: () => Rings.makeRing({ capacity: 1, producers: 2, consumers: 1, joined: 0 }),
   threads: {
     p: (state) => publishWhatFits(state, 0, 2),
     q: (state) => publishWhatFits(state, 1, 2),

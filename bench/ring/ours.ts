@@ -1,0 +1,184 @@
+/**
+ * The ring's side: records of one or of 32 numbers, every one checked by every consumer.
+ */
+import * as Consumer from "@selvedge/core/ring/Consumer"
+import * as Processing from "@selvedge/core/ring/Processing"
+import * as Producer from "@selvedge/core/ring/Producer"
+import * as Ring from "@selvedge/core/ring/Ring"
+import * as Record from "@selvedge/core/memory/Record"
+import { layerThread } from "@selvedge/core/memory/SharedMemory"
+import * as WaitStrategy from "@selvedge/core/memory/WaitStrategy"
+import * as Effect from "effect/Effect"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { once } from "node:events"
+import { Worker } from "node:worker_threads"
+import { check, percentiles, type Sample } from "../harness.ts"
+
+export const Small = Record.struct({ n: Record.f64 })
+export type Small = Record.Type<typeof Small>
+
+export interface Job {
+  readonly role: "take" | "publish" | "echo"
+  readonly handle: Ring.Handle
+  readonly other: Ring.Handle | undefined
+  readonly id: string
+  readonly batch: number
+  readonly records: number
+  readonly strategy: "spin" | "park"
+}
+
+const scope = Scope.makeUnsafe()
+/** Rings of a benchmark live as long as its process. */
+export const live = <A, E>(self: Effect.Effect<A, E, Scope.Scope>): Promise<A> =>
+  Effect.runPromise(Effect.provideService(self, Scope.Scope, scope))
+
+export const makeRing = (options: { readonly producers?: "single" | "multi"; readonly capacity?: number } = {}) =>
+  live(Ring.make({ record: Small, capacity: 8192, role: "dedicated", ...options }).pipe(Effect.provide(layerThread)))
+
+const start = async (ring: Ring.Ring<Small>, job: Partial<Job>): Promise<Worker> => {
+  const handle = await live(Ring.handle(ring))
+  const workerData = {
+    role: "take",
+    handle,
+    other: undefined,
+    id: "a",
+    batch: 64,
+    records: 0,
+    strategy: "park",
+    ...job
+  }
+  const worker = new Worker(new URL("./oursWorker.ts", import.meta.url), { workerData })
+  await once(worker, "message")
+  return worker
+}
+
+const answerOf = async (worker: Worker): Promise<number> => Number((await once(worker, "message"))[0])
+
+/** Millions of records a second from one producer through so many consumers, all checked. */
+export const throughput = async (batch: number, consumers: number, records: number): Promise<number> => {
+  const ring = await makeRing()
+  const workers: Array<Worker> = []
+  for (let i = 0; i < consumers; i++) workers.push(await start(ring, { id: `c${i}`, records }))
+  const producer = await live(Producer.make(ring))
+  const answers = workers.map(answerOf)
+  const begin = performance.now()
+  for (let next = 0; next < records; next += batch) {
+    const first = next
+    producer.publishBlockingUnsafe(batch, (slot, i) => void (slot.n = first + i), WaitStrategy.park)
+  }
+  const good = await Promise.all(answers)
+  const seconds = (performance.now() - begin) / 1000
+  check(
+    good.every((n) => n === records),
+    `every consumer takes ${records}, found ${good.join()}`
+  )
+  return records / seconds / 1e6
+}
+
+export const twoProducers = async (batch: number, records: number): Promise<number> => {
+  const ring = await makeRing({ producers: "multi" })
+  const taker = await start(ring, { records: 2 * records })
+  const answer = answerOf(taker)
+  const givers = [
+    await start(ring, { role: "publish", batch, records }),
+    await start(ring, { role: "publish", batch, records })
+  ]
+  const ends = givers.map(answerOf)
+  const begin = performance.now()
+  for (const giver of givers) giver.postMessage("go")
+  await Promise.all(ends)
+  const taken = await answer
+  const seconds = (performance.now() - begin) / 1000
+  check(taken === 2 * records, `${2 * records} are taken, found ${taken}`)
+  return (2 * records) / seconds / 1e6
+}
+
+/** Microseconds there and back between two threads. */
+export const roundTrip = async (strategy: "spin" | "park", trips: number): Promise<Sample> => {
+  const [there, back] = [await makeRing(), await makeRing()]
+  await start(there, { role: "echo", other: await live(Ring.handle(back)), strategy })
+  const producer = await live(Producer.make(there))
+  const consumer = await live(Consumer.make(back, { id: "back" }))
+  const wait = Consumer.waitWith(WaitStrategy[strategy])
+  const times: Array<number> = []
+  for (let i = 0; i < trips; i++) {
+    const begin = performance.now()
+    producer.publishUnsafe(1, (slot) => void (slot.n = i))
+    Consumer.awaitBlockingUnsafe(consumer, wait)
+    let seen = -1
+    consumer.processUnsafe(({ n }) => void (seen = n), 1)
+    const micros = (performance.now() - begin) * 1000
+    check(seen === i, `the echo of ${i}, found ${seen}`)
+    if (i > trips / 4) times.push(micros)
+  }
+  return percentiles(times)
+}
+
+/** Microseconds there and back where this side is a fiber that sleeps. */
+export const wake = async (trips: number): Promise<Sample> => {
+  const options = { record: Small, capacity: 64 }
+  const make = () => live(Ring.make(options).pipe(Effect.provide(layerThread)))
+  const [there, back] = [await make(), await make()]
+  await start(there, { role: "echo", other: await live(Ring.handle(back)), strategy: "spin" })
+  const producer = await live(Producer.make(there))
+  const consumer = await live(Consumer.make(back, { id: "back" }))
+  const times: Array<number> = []
+  const loop = Effect.gen(function* () {
+    for (let i = 0; i < trips; i++) {
+      const begin = performance.now()
+      yield* Producer.publish(producer, { n: i })
+      const { n } = yield* Consumer.take(consumer)
+      if (i > trips / 4) times.push((performance.now() - begin) * 1000)
+      check(n === i, `the echo of ${i}, found ${n}`)
+    }
+  })
+  const held = setInterval(() => undefined, 60_000)
+  await Effect.runPromise(loop)
+  clearInterval(held)
+  return percentiles(times)
+}
+
+/** Processor time of a second in which nothing happens, in percent of a core. */
+export const idle = async (): Promise<number> => {
+  const ring = await makeRing()
+  await start(ring, { records: 1 })
+  const fibers = await live(Ring.attach(await live(Ring.handle(ring)), { record: Small }))
+  const consumer = await live(Consumer.make(fibers, { id: "fiber" }))
+  const waiting = Effect.runFork(Consumer.take(consumer))
+  await new Promise((resolve) => setTimeout(resolve, 200))
+  const before = process.cpuUsage()
+  await new Promise((resolve) => setTimeout(resolve, 1000))
+  const { system, user } = process.cpuUsage(before)
+  waiting.interruptUnsafe()
+  return (system + user) / 10_000
+}
+
+/** Millions of records a second through effects of one thread. */
+export const effects = async (batch: number, how: "takeBatch" | "stream", records: number): Promise<number> => {
+  const ring = await makeRing({ capacity: 4096 })
+  const producer = await live(Producer.make(ring))
+  const consumer = await live(Consumer.make(ring, { id: "a" }))
+  const values = Array.from({ length: batch }, (_, n) => ({ n }))
+  let sum = 0
+  const begin = performance.now()
+  const take = Effect.gen(function* () {
+    for (let i = 0; i < records; i += batch) {
+      yield* Producer.publishAll(producer, values)
+      for (const { n } of yield* Consumer.takeBatch(consumer, batch)) sum += n
+    }
+  })
+  const feed = Effect.gen(function* () {
+    for (let i = 0; i < records; i += batch) yield* Producer.publishAll(producer, values)
+    yield* Ring.close(ring)
+  })
+  const drain = Stream.runForEachArray(Processing.stream(consumer, { limit: batch }), (got) =>
+    Effect.sync(() => {
+      for (const { n } of got) sum += n
+    })
+  )
+  await Effect.runPromise(how === "takeBatch" ? take : Effect.all([feed, drain], { concurrency: 2, discard: true }))
+  const seconds = (performance.now() - begin) / 1000
+  check(sum === (records / batch) * ((batch * (batch - 1)) / 2), `all numbers, found a sum of ${sum}`)
+  return records / seconds / 1e6
+}
