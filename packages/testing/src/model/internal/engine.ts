@@ -29,7 +29,7 @@
  * @internal
  */
 import { ModelError } from "../ModelError.ts"
-import { Execution, NOBODY, RESCHEDULE, type Settings, type ThreadDefinition, UNWIND } from "./execution.ts"
+import { Execution, NOBODY, RESCHEDULE, type Settings, textOf, type ThreadDefinition, UNWIND } from "./execution.ts"
 import type { ViewMeta, Waiter } from "./memory.ts"
 import { apply } from "./ops.ts"
 import { BARRIER, CRASH, LIST_WRITE, LOCAL, NOTHING, PLAIN_LOAD, VISIBLE, WAKE_ASYNC } from "./op.ts"
@@ -39,6 +39,11 @@ import { DIVERGED, PRUNE, type Walker } from "./walker.ts"
 const KEPT =
   ". If the view is one of the model's: a function or constructor kept from before the exploration, such as " +
   "`const { load } = Atomics`, is the host's own and does not know the model's views; write `Atomics.load`"
+
+const MISFIT =
+  "the schedule asks for a thread that cannot go on: it belongs to another model, or a body does not do the same every time"
+const STRAYED =
+  "the same steps as in an earlier execution led somewhere else: a body may change only its own variables and shared memory"
 
 const isKeptFunction = (error: unknown): boolean =>
   error instanceof TypeError && /is not an? .*(typed array|TypedArray)|not a shared typed array/i.test(error.message)
@@ -82,8 +87,7 @@ export class Engine extends Execution {
     const next = this.walker.pick(this.step, enabled, this.last, this.barrier)
     if (next === PRUNE) this.pruned = true
     else if (next >= 0 && ((this.frozen >> next) & 1) === 1) this.spin.despair(next)
-    if (next === DIVERGED)
-      this.fail("nondeterminism", "the same steps as in an earlier execution led somewhere else", NOBODY)
+    if (next === DIVERGED) this.fail("nondeterminism", this.walker.name === "replay" ? MISFIT : STRAYED, NOBODY)
     return next
   }
 
@@ -147,6 +151,10 @@ export class Engine extends Execution {
       this.fail("exception", "the thread returned a promise: use exploreAsync", thread)
       return
     }
+    if (Object.prototype.toString.call(result) === "[object Generator]") {
+      this.fail("exception", "the thread is a generator, which nobody runs: write an ordinary function", thread)
+      return
+    }
     if ((this.position[thread] as number) < (this.logs[thread] as Array<unknown>).length) {
       return this.diverged(thread, "it ended earlier than before")
     }
@@ -159,7 +167,7 @@ export class Engine extends Execution {
   threw(thread: number, error: unknown): void {
     if (this.spin.probing === thread) return this.spin.escaped(thread, false)
     if (error instanceof ModelError) this.fatal = error
-    const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error)
+    const message = error instanceof Error ? `${error.name}: ${error.message}` : textOf(error)
     this.fail("exception", message + (isKeptFunction(error) ? KEPT : ""), thread, error)
   }
 
@@ -309,7 +317,7 @@ export class Engine extends Execution {
       this.invariant?.()
     } catch (error) {
       if (error instanceof ModelError) this.fatal = error
-      this.fail("invariant", error instanceof Error ? error.message : String(error), thread, error)
+      this.fail("invariant", error instanceof Error ? error.message : textOf(error), thread, error)
     }
     this.lookingAtInvariant = false
     this.current = thread

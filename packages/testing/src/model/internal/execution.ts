@@ -75,6 +75,15 @@ export interface TraceSink {
   step(thread: number, step: number, text: string, touched: Touched | undefined): void
 }
 
+/** What was thrown, in words: also things that have none. */
+export const textOf = (error: unknown): string => {
+  try {
+    return String(error)
+  } catch {
+    return "an object without a text"
+  }
+}
+
 export abstract class Execution {
   readonly definitions: ReadonlyArray<ThreadDefinition>
   readonly threads: number

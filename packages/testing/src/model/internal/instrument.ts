@@ -268,6 +268,14 @@ const patches: ReadonlyArray<readonly [target: object, key: string, value: unkno
 /** Whether an exploration is in progress: there can be only one. */
 export const isInstalled = (): boolean => active.engine !== undefined
 
+/** Each as far as it goes: what a model has frozen must not keep the others in. */
+const restore = (saved: ReadonlyArray<readonly [object, string, PropertyDescriptor | undefined]>): void => {
+  for (const [target, key, before] of saved) {
+    if (before === undefined) Reflect.deleteProperty(target, key)
+    else Reflect.defineProperty(target, key, before)
+  }
+}
+
 /** Install the patches for `engine`; the answer takes them out again, and may be called twice. */
 export const install = (engine: Engine): (() => void) => {
   if (active.engine !== undefined) {
@@ -279,22 +287,21 @@ export const install = (engine: Engine): (() => void) => {
   const saved: Array<readonly [object, string, PropertyDescriptor | undefined]> = []
   for (const [target, key, value] of patches) {
     const before = Object.getOwnPropertyDescriptor(target, key)
+    const enumerable = before?.enumerable ?? false
+    if (!Reflect.defineProperty(target, key, { value, writable: true, configurable: true, enumerable })) {
+      restore(saved)
+      throw new ModelError({
+        reason: "misuse",
+        message: `${key} cannot be replaced while exploring: somebody has frozen the object it belongs to.`
+      })
+    }
     saved.push([target, key, before])
-    Object.defineProperty(target, key, {
-      value,
-      writable: true,
-      configurable: true,
-      enumerable: before?.enumerable ?? false
-    })
   }
   active.engine = engine
   return () => {
     if (active.engine !== engine) return
     active.engine = undefined
-    for (const [target, key, before] of saved) {
-      if (before === undefined) delete (target as Record<string, unknown>)[key]
-      else Object.defineProperty(target, key, before)
-    }
+    restore(saved)
     engine.memory.release()
   }
 }

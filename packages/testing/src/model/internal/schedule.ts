@@ -34,6 +34,7 @@ const refuse = (text: string, why: string): never => {
 }
 
 export const parse = (text: string, names: ReadonlyArray<string>): Schedule => {
+  if (typeof text !== "string") return refuse(text, "it is not a text")
   const [steps = "", ...deaths] = text.trim().split("!")
   const [runs = "", answers] = steps.split("?")
   const path: Array<number> = []

@@ -8,7 +8,7 @@ import type { Call, ExecutionInfo, ExploreOptions, Model, Report, Setup, Threads
 import { ModelError } from "../ModelError.ts"
 import { Audit } from "./audit.ts"
 import { Engine } from "./engine.ts"
-import type { Problem } from "./execution.ts"
+import { type Problem, textOf } from "./execution.ts"
 import { META, ViewMeta } from "./memory.ts"
 import { native } from "./natives.ts"
 import { CALL, CHOOSE, CRASH, NOTHING, RETURN } from "./op.ts"
@@ -67,8 +67,8 @@ export class Session<S> {
   #died = 0
 
   constructor(model: Model<S, Threads<S>>, given: ExploreOptions) {
-    const options = { ...model.options, ...given }
     const definitions = definitionsOf(model)
+    const options = { ...model.options, ...given }
     this.#model = model
     this.#options = options
     this.#names = definitions.map((definition) => definition.name)
@@ -147,10 +147,10 @@ export class Session<S> {
   #setUp(): S {
     const setup: Setup = { label: (view, name) => labelView(view, name) }
     try {
-      return this.#model.setup(setup)
+      return atOnce("setup", this.#model.setup(setup))
     } catch (error) {
       if (error instanceof ModelError) throw error
-      throw new ModelError({ reason: "setup", message: `setup threw: ${String(error)}`, cause: error })
+      throw new ModelError({ reason: "setup", message: `setup threw: ${textOf(error)}`, cause: error })
     }
   }
 
@@ -165,8 +165,7 @@ export class Session<S> {
       const state = this.#setUp()
       e.state = state
       const invariant = this.#model.invariant
-      e.invariant =
-        invariant === undefined ? undefined : () => refuted(invariant(state), "the invariant answered false")
+      e.invariant = invariant === undefined ? undefined : () => refuted("invariant", invariant(state))
       if (invariant !== undefined) e.look()
       e.audit?.begin(e.memory.regions)
       if (e.problem === undefined) {
@@ -193,10 +192,10 @@ export class Session<S> {
       history: e.history.map((record): Call => ({ ...record, thread: this.#names[record.thread] ?? "" }))
     }
     try {
-      refuted(check(state, results as never, info), "the check answered false")
+      refuted("check", check(state, results as never, info))
     } catch (error) {
       if (error instanceof ModelError) e.fatal = error
-      e.fail("check", error instanceof Error ? error.message : String(error), -1, error)
+      e.fail("check", error instanceof Error ? error.message : textOf(error), -1, error)
     }
   }
 
@@ -396,8 +395,15 @@ export class Session<S> {
   }
 }
 
-const refuted = (answer: unknown, message: string): void => {
-  if (answer === false) throw new Error(message)
+/** What is to be looked at now cannot come later: a promise would count as agreement, whatever it says in the end. */
+const atOnce = <A>(what: string, answer: A): A => {
+  if (!(answer instanceof Promise)) return answer
+  answer.catch(() => undefined)
+  throw new ModelError({ reason: "misuse", message: `${what} returned a promise: it may not be async.` })
+}
+
+const refuted = (what: string, answer: unknown): void => {
+  if (atOnce(what, answer) === false) throw new Error(`the ${what} answered false`)
 }
 
 /** Switches first, then length. */

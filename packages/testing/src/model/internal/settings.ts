@@ -123,8 +123,9 @@ export type CrashPlan = ReadonlyArray<{ readonly thread: number; readonly step: 
 export const crashThreads = (options: ExploreOptions, names: ReadonlyArray<string>): ReadonlyArray<number> => {
   const threads = options.crash?.threads ?? []
   if (!Array.isArray(threads)) refuse("crash.threads: wanted a list of names.")
-  return threads.map((name) => {
+  return threads.map((name, i) => {
     const index = names.indexOf(name)
+    if (threads.indexOf(name) < i) refuse(`crash.threads: ${name} is named twice.`)
     if (index < 0) refuse(`crash.threads: there is no thread ${JSON.stringify(name)}, only ${names.join(", ")}.`)
     return index
   })

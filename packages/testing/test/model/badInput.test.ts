@@ -1,0 +1,92 @@
+/// <reference lib="esnext.sharedmemory" />
+import { assert, describe, it } from "@effect/vitest"
+import { explore, type ExploreOptions, ModelError } from "@selvedge/testing/model"
+
+const word = () => new Int32Array(new SharedArrayBuffer(4))
+const add = (x: Int32Array) => Atomics.add(x, 0, 1)
+
+const refusal = (model: object | null, options: object = {}): string => {
+  try {
+    explore(model as never, options as ExploreOptions)
+  } catch (error) {
+    assert.instanceOf(error, ModelError)
+    return (error as Error).message
+  }
+  return assert.fail("it was explored")
+}
+
+describe("a model that cannot be explored", () => {
+  it("is refused when setup, check or invariant is async, which would agree to everything [M4]", () => {
+    assert.include(refusal({ setup: async () => word(), threads: { a: add } }), "setup returned a promise")
+    for (const name of ["check", "invariant"]) {
+      const model = { setup: word, threads: { a: add }, [name]: async () => false }
+      assert.include(refusal(model), `${name} returned a promise`)
+    }
+  })
+
+  it("is refused when it is no model, or a thread is to die twice [M4, M6]", () => {
+    assert.include(refusal(null), "A model is an object")
+    assert.include(refusal({ setup: word, threads: { a: add } }, { replay: 5 }), "Not a schedule")
+    const twice = { crash: { threads: ["a", "a"], together: true } }
+    assert.include(refusal({ setup: word, threads: { a: add } }, twice), "named twice")
+  })
+
+  it("fails with a generator for a thread, and with anything a thread can throw [M4]", () => {
+    const generator = explore({
+      setup: word,
+      threads: {
+        *a(x) {
+          yield add(x)
+        }
+      }
+    })
+    assert.include(generator.failure?.message ?? "", "generator")
+    const thrown = Object.create(null) as object
+    const failed = explore({
+      setup: word,
+      threads: {
+        a: () => {
+          // eslint-disable-next-line no-throw-literal
+          throw thrown
+        }
+      }
+    })
+    assert.strictEqual(failed.failure?.kind, "exception")
+    assert.strictEqual(failed.failure?.error, thrown)
+  })
+
+  it("fails as nondeterminism when a body changes its ways in the middle of the search [M4]", () => {
+    let calls = 0
+    const three = (x: Int32Array) => void [add(x), add(x), add(x)]
+    const report = explore({
+      setup: word,
+      threads: {
+        a: (x) => {
+          if (calls++ > 20) Atomics.load(x, 0)
+          three(x)
+        },
+        b: three,
+        c: three
+      }
+    })
+    assert.strictEqual(report.failure?.kind, "nondeterminism")
+    assert.isAbove(report.executions, 2, "the rehearsal saw nothing")
+  })
+
+  it("says of a schedule of another model that it does not fit [M4]", () => {
+    const report = explore({ setup: word, threads: { a: (x) => [add(x), add(x)], b: add } }, { replay: "0.1x2.0" })
+    assert.include(report.failure?.message ?? "", "belongs to another model")
+  })
+})
+
+describe("an object of the host that is frozen", () => {
+  it("leaves nothing of the instrumentation behind [M4]", () => {
+    const { load } = Atomics
+    const constructor = Int32Array
+    // Cannot be undone, therefore last in this file.
+    Object.defineProperty(Math, "random", { configurable: false, writable: false })
+    assert.include(refusal({ setup: word, threads: { a: add } }), "random cannot be replaced")
+    assert.strictEqual(Atomics.load, load)
+    assert.strictEqual(Int32Array, constructor)
+  })
+})
