@@ -22,16 +22,17 @@ import {
   rest
 } from "./support/notifiers.ts"
 
-/** Invariant 3: without a recovery nobody falls back to the flags, where the order of queueing is lost. */
-const neverRescans = ({ region }: Memory): boolean => {
-  const words = new Int32Array(region)
-  return (words[Layout.TAIL_WORD]! & Layout.RESCAN_BIT) === 0
+/** Invariant 3: without a recovery each token stands in the queue once at most, and nobody falls back to the flags. */
+const oneEntryEach = ({ layout, region }: Memory): boolean => {
+  const { cells, words } = TokenQueue.attach(region, layout)
+  const tokens = cells.filter((cell) => cell >= 0)
+  return new Set(tokens).size === tokens.length && (words[Layout.TAIL_WORD]! & Layout.RESCAN_BIT) === 0
 }
 
 export const sameToken = defineModel({
   name: "notifier: 2 producers × 2, one token",
   setup: () => make(1),
-  invariant: neverRescans,
+  invariant: oneEntryEach,
   threads: { p: producer(0, [0, 0]), q: producer(1, [0, 0]), consumer: consumer(2, 1) },
   check: (memory, { consumer }) => {
     nothingLost(
@@ -52,7 +53,7 @@ export const sameToken = defineModel({
 export const differentTokens = defineModel({
   name: "notifier: 2 producers × 2, two tokens each",
   setup: () => make(2),
-  invariant: neverRescans,
+  invariant: oneEntryEach,
   threads: { p: producer(0, [0, 1]), q: producer(1, [1, 0]), consumer: consumer(2, 2) },
   check: (memory, { consumer }) => {
     nothingLost(

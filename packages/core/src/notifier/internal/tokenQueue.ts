@@ -116,7 +116,7 @@ export const recover = (queue: TokenQueue): void => {
 /** No more tokens; `true` for the call that closed. */
 export const close = (queue: TokenQueue): boolean => {
   const before = Atomics.or(queue.words, TAIL_WORD, CLOSED_BIT)
-  ring(queue)
+  ringAlways(queue)
   return (before & CLOSED_BIT) === 0
 }
 
