@@ -1,0 +1,86 @@
+/**
+ * A ring between real threads: a worker's synchronous loop and fibers of this one.
+ */
+import { assert, it } from "@effect/vitest"
+import * as Consumer from "@selvedge/core/ring/Consumer"
+import * as Ring from "@selvedge/core/ring/Ring"
+import * as RingSnapshot from "@selvedge/core/ring/RingSnapshot"
+import { KeepAlive } from "@selvedge/core/memory/KeepAlive"
+import { layerThread } from "@selvedge/core/memory/SharedMemory"
+import * as Effect from "effect/Effect"
+import { Worker } from "node:worker_threads"
+import { Checked, type Job } from "./stressWorker.ts"
+
+const workerOf = <A>(ring: Ring.Ring<A>, job: Partial<Job>) =>
+  Effect.acquireRelease(
+    Effect.map(Ring.handle(ring), (handle) => {
+      const all = {
+        role: "consumer",
+        handle,
+        producer: 0,
+        records: 0,
+        batch: 1,
+        id: "a",
+        producers: 1,
+        numbered: false,
+        ...job
+      }
+      const execArgv = ["--conditions=@selvedge/source", "--no-warnings"]
+      return {
+        owner: handle.owner,
+        worker: new Worker(new URL("./stressWorker.ts", import.meta.url), { workerData: all, execArgv })
+      }
+    }),
+    ({ worker }) => Effect.promise(() => worker.terminate())
+  )
+
+it.live(
+  "a fiber takes what a worker publishes, every record once, and holds the loop only while it waits [R10] [R4]",
+  () =>
+    Effect.gen(function* () {
+      const records = 20_000
+      let holds = 0
+      let most = 0
+      const ring = yield* Ring.make({ record: Checked, capacity: 64 })
+      const consumer = yield* Consumer.make(ring, { id: "here" })
+      yield* workerOf(ring, { role: "producer", records, batch: 16 })
+      const takeAll = Effect.gen(function* () {
+        let next = 0
+        while (next < records) {
+          for (const { n, not } of yield* Consumer.takeBatch(consumer, 32)) {
+            assert.deepStrictEqual([n, not], [next, -next])
+            next++
+          }
+        }
+      })
+      yield* Effect.provideService(takeAll, KeepAlive, () => {
+        most = Math.max(most, ++holds)
+        let isHeld = true
+        return () => {
+          if (isHeld) holds--
+          isHeld = false
+        }
+      })
+      assert.deepStrictEqual([holds, most], [0, 1])
+    }).pipe(Effect.provide(layerThread))
+)
+
+it.live("a terminated producer leaves no hole once its death is proved, and another goes on [R3]", () =>
+  Effect.gen(function* () {
+    const ring = yield* Ring.make({ record: Checked, capacity: 32, producers: "multi" })
+    const consumer = yield* Consumer.make(ring, { id: "here" })
+    const dies = yield* workerOf(ring, { role: "producer", producer: 0, records: 1e9, batch: 16 })
+    for (let taken = 0; taken < 500;) taken += (yield* Consumer.takeBatch(consumer, 8)).length
+    yield* Effect.promise(() => dies.worker.terminate())
+    const done = yield* Ring.recover(ring, dies.owner)
+    assert.strictEqual(done.pending, 0)
+    const { claimed } = yield* RingSnapshot.snapshot(ring)
+    while (consumer.position < claimed) yield* Effect.sync(() => consumer.takeUnsafe(32))
+    consumer.settle()
+    yield* workerOf(ring, { role: "producer", producer: 1, records: 100, batch: 4 })
+    for (let n = 0; n < 100; n++) {
+      const record = yield* Consumer.take(consumer)
+      assert.deepStrictEqual([record.producer, record.n], [1, n])
+    }
+  }).pipe(Effect.provide(layerThread))
+)
