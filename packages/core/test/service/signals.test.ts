@@ -202,6 +202,23 @@ describe("SIGHUP without a reload handler", () => {
     })
   )
 
+  it.effect("and a SIGTERM sent together with it are one request, in either order; the next one forces [S6]", () =>
+    Effect.gen(function* () {
+      const slow = (...sent: ReadonlyArray<"SIGHUP" | "SIGTERM">) =>
+        play(
+          Layer.effectDiscard(TaskRegistry.spawn(Effect.sleep("5 seconds"), { name: "slow", kind: "RpcHandler" })),
+          {},
+          ({ signals }) => Effect.forEach(sent, (name) => Effect.sync(() => signals.signalUnsafe(name)))
+        )
+      for (const sent of [["SIGHUP", "SIGTERM"] as const, ["SIGTERM", "SIGHUP"] as const]) {
+        const { outcome } = yield* slow(...sent)
+        assert.strictEqual(outcome.exitCode, 0, sent.join(" "))
+        assert.isNull(outcome.report?.forcedBy)
+      }
+      assert.strictEqual((yield* slow("SIGHUP", "SIGTERM", "SIGTERM")).outcome.exitCode, 143)
+    })
+  )
+
   it.effect("never forces: after SIGTERM it changes nothing, however often [S6]", () =>
     Effect.gen(function* () {
       const { outcome } = yield* withSlow(5000, ({ signals }) =>

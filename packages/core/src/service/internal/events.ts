@@ -14,6 +14,12 @@ import * as Results from "./results.ts"
 /** How many errors after the first are logged: an error whose logging fails again must not go round for ever. */
 const LOGGED_ERRORS = 10
 
+/**
+ * A supervisor may send SIGTERM and SIGHUP in one go, and a system hands over the lower number first: a SIGTERM that
+ * comes so soon after a SIGHUP is the same request, not a second one.
+ */
+const TOGETHER_NANOS = 100_000_000n
+
 export interface Handlers {
   readonly hasReload: boolean
   /** The third signal: the process is to end now. */
@@ -27,8 +33,13 @@ const say = (line: Effect.Effect<void>): Effect.Effect<void> => Effect.ignoreCau
 export const listen = (life: Life, handlers: Handlers): Effect.Effect<never> => {
   let stops = 0
   let uncaught = 0
+  /** Until when the next stop belongs to the SIGHUP that began the plan. */
+  let togetherUntil: bigint | undefined
 
   const onStop = (name: Signals.SignalName): Effect.Effect<void> => {
+    const together = togetherUntil !== undefined && life.nowNanos() < togetherUntil
+    togetherUntil = undefined
+    if (together) return say(Effect.logInfo(`${name}: came together with SIGHUP; send it again to force`))
     stops++
     if (stops === 1) {
       const first = life.root.requestUnsafe(ShutdownReason.Signal({ signal: name }))
@@ -47,6 +58,7 @@ export const listen = (life: Life, handlers: Handlers): Effect.Effect<never> => 
     if (life.reason !== undefined) return say(Effect.logInfo("SIGHUP: already stopping; nothing to do"))
     if (handlers.hasReload) return say(Effect.logInfo(life.reload.request()))
     stops = Math.max(stops, 1)
+    togetherUntil = life.nowNanos() + TOGETHER_NANOS
     life.root.requestUnsafe(ShutdownReason.Signal({ signal: "SIGHUP" }))
     return Effect.void
   }
