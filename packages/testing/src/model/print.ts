@@ -30,6 +30,13 @@ export const printReport = (name: string, report: Report): string => {
   const { failure } = report
   const lines = [`${name}: ${failure.kind}: ${failure.message}`, meaning[failure.kind], `(${counts})`]
   if (failure.trace !== "") lines.push("", failure.trace)
-  if (failure.schedule !== "") lines.push("", `Run exactly this again: MODEL_REPLAY='${failure.schedule}'`)
+  if (failure.schedule !== "") {
+    const { schedule } = failure
+    lines.push(
+      "",
+      `Run exactly this again: explore(model, { replay: ${JSON.stringify(schedule)} }), or MODEL_REPLAY='${schedule}'`
+    )
+    lines.push("in the environment of a test written with it.model.")
+  }
   return lines.join("\n")
 }

@@ -74,6 +74,10 @@ export interface StressReport {
 type AnyModel = Model<unknown, Threads<unknown>>
 
 const load = async (reference: ModelReference): Promise<AnyModel> => {
+  if (typeof reference.module !== "string") {
+    const message = "module: wanted the URL of a module as text (`new URL(…).href`)."
+    throw new ModelError({ reason: "options", message })
+  }
   const module = (await import(reference.module)) as Record<string, unknown>
   const model = module[reference.name]
   if (typeof model !== "object" || model === null || !("threads" in model)) {
@@ -251,6 +255,9 @@ export const stressOnThreads = async (
     readonly stopAtFirst?: boolean | undefined
   }
 ): Promise<StressReport> => {
+  if (!(options.seconds >= 0)) {
+    throw new ModelError({ reason: "options", message: `seconds: wanted a number >= 0, found ${options.seconds}.` })
+  }
   const model = await load(reference)
   for (const definition of definitionsOf(model)) {
     if (!definition.daemon && definition.after < 0) continue
@@ -301,6 +308,7 @@ export const stressOnThreads = async (
       if (stuck >= 0) {
         const message = messages[stuck]
         violations++
+        if (firstAfter < 0) firstAfter = (performance.now() - began) / 1000
         examples.push(`${names[stuck]} ${message?._tag === "Threw" ? message.message : "did not end within 30 s"}`)
         break
       }

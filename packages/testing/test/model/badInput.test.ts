@@ -1,6 +1,7 @@
 /// <reference lib="esnext.sharedmemory" />
 import { assert, describe, it } from "@effect/vitest"
-import { explore, type ExploreOptions, ModelError } from "@selvedge/testing/model"
+import { explore, type ExploreOptions, ModelError, printReport } from "@selvedge/testing/model"
+import { stressOnThreads } from "@selvedge/testing/model/threads"
 
 const word = () => new Int32Array(new SharedArrayBuffer(4))
 const add = (x: Int32Array) => Atomics.add(x, 0, 1)
@@ -76,6 +77,26 @@ describe("a model that cannot be explored", () => {
   it("says of a schedule of another model that it does not fit [M4]", () => {
     const report = explore({ setup: word, threads: { a: (x) => [add(x), add(x)], b: add } }, { replay: "0.1x2.0" })
     assert.include(report.failure?.message ?? "", "belongs to another model")
+  })
+})
+
+describe("a stress run on real threads", () => {
+  it("is refused without a time, or with a module that is no text [M7]", async () => {
+    const refused = (module: unknown, seconds: number) =>
+      stressOnThreads({ module: module as string, name: "conflation" }, { seconds }).then(
+        () => "it ran",
+        (error: unknown) => (error instanceof ModelError ? error.message : String(error))
+      )
+    const url = new URL("./conflation.stress.ts", import.meta.url)
+    assert.include(await refused(url.href, Number.NaN), "seconds: wanted")
+    assert.include(await refused(url, 1), "module: wanted")
+  })
+})
+
+describe("a printed failure", () => {
+  it("says how to see it again without a test runner, too [M4]", () => {
+    const report = explore({ setup: word, threads: { a: add }, check: () => false })
+    assert.include(printReport("always", report), 'explore(model, { replay: "0" })')
   })
 })
 
