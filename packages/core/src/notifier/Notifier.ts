@@ -21,7 +21,6 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { type AllocationFailed, SharedMemory } from "../memory/SharedMemory.ts"
 import { Waking } from "../memory/Waking.ts"
-import { LINE_WORDS } from "../memory/internal/line.ts"
 import { CLOSED, type NotifierCore, QUEUED } from "./internal/core.ts"
 import * as Layout from "./internal/layout.ts"
 import * as TokenQueue from "./internal/tokenQueue.ts"
@@ -250,7 +249,7 @@ export const attach = (handle: Handle): Effect.Effect<Notifier, AttachError> =>
   })
 
 const problem = (word: Layout.LayoutProblem, region: SharedArrayBuffer): AttachError => {
-  const words = new Int32Array(region, 0, Math.min(region.byteLength >> 2, LINE_WORDS))
+  const words = new Int32Array(region, 0, Math.min(region.byteLength >> 2, Layout.HEADER_WORDS))
   const maxTokens = words[Layout.MAX_TOKENS_WORD] ?? 0
   switch (word) {
     case "NotANotifier":

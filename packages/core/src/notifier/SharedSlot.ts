@@ -12,11 +12,10 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import * as Header from "../memory/internal/header.ts"
-import { LINE_WORDS, roundUpToLine } from "../memory/internal/line.ts"
 import { type Record, RecordError, type View } from "../memory/Record.ts"
 import { type AllocationFailed, SharedMemory } from "../memory/SharedMemory.ts"
 import * as Slot from "./internal/slot.ts"
+import * as SlotLayout from "./internal/slotLayout.ts"
 import * as Notifier from "./Notifier.ts"
 import {
   type AttachError,
@@ -30,10 +29,6 @@ import {
   show
 } from "./NotifierError.ts"
 
-/** `"SLVV"` as one little-endian word. */
-const MAGIC = 0x56564c53
-const VERSION = 1
-const SLOTS_WORD = Header.AFTER_HEADER_WORD
 const MAX_SLOTS = 2 ** 24
 
 /**
@@ -107,8 +102,6 @@ export interface Options<A> {
   readonly slots?: number | undefined
 }
 
-const strideOf = (record: Record<unknown>): number => roundUpToLine(Slot.BEFORE_COPIES * 4 + 2 * record.bytes) / 4
-
 const isSlots = (value: unknown): value is number =>
   typeof value === "number" && Number.isInteger(value) && value >= 1 && value <= MAX_SLOTS
 
@@ -122,7 +115,7 @@ const isSlots = (value: unknown): value is number =>
  */
 export const byteSize = <A>({ record, slots = 1 }: Options<A>): number => {
   if (!isSlots(slots)) throw invalidSlots(slots)
-  return (LINE_WORDS + slots * strideOf(record)) * 4
+  return SlotLayout.regionWords(slots, record.bytes) * 4
 }
 
 const invalidSlots = (found: unknown): InvalidCapacity =>
@@ -162,10 +155,7 @@ export const make = <A>(
     const { record, slots = 1 } = options
     if (!isSlots(slots)) return yield* invalidSlots(slots)
     const region = yield* (yield* SharedMemory).allocate(byteSize(options))
-    const words = new Int32Array(region, 0, LINE_WORDS)
-    Header.writeHeader(words, VERSION, record.fingerprint)
-    words[SLOTS_WORD] = slots
-    Header.sealHeader(words, MAGIC)
+    SlotLayout.format(region, slots, record.fingerprint)
     return fromRegion(region, record, slots)
   })
 
@@ -177,8 +167,11 @@ const fromRegion = <A>(memory: SharedArrayBuffer, record: Record<A>, slots: numb
     record,
     slots,
     memory,
-    slot: { words: new Int32Array(memory, 0, LINE_WORDS + slots * strideOf(record)), payloadWords: record.bytes / 4 },
-    strideWords: strideOf(record),
+    slot: {
+      words: new Int32Array(memory, 0, SlotLayout.regionWords(slots, record.bytes)),
+      payloadWords: record.bytes / 4
+    },
+    strideWords: SlotLayout.strideWords(record.bytes),
     scratch: new Int32Array(scratch),
     view,
     names: Object.keys(view.slot as object) as ReadonlyArray<unknown> as ReadonlyArray<keyof A>
@@ -206,18 +199,18 @@ export const attach = <A>(handle: Handle, record: Record<A>): Effect.Effect<Shar
       return Effect.fail(new NotANotifier({ wanted: "the handle of shared slots", found: show(handle) }))
     }
     const foundBytes = region.byteLength
-    if (foundBytes < LINE_WORDS * 4) {
+    if (foundBytes < SlotLayout.HEADER_BYTES) {
       return Effect.fail(new RegionTooSmall({ wantedBytes: byteSize({ record }), foundBytes }))
     }
-    const words = new Int32Array(region, 0, LINE_WORDS)
-    if (Header.magicOf(words) !== MAGIC) {
+    const found = SlotLayout.read(region)
+    if (found === undefined) {
       return Effect.fail(new NotANotifier({ wanted: "memory that holds shared slots", found: "other memory" }))
     }
-    const version = words[Header.VERSION_WORD] ?? 0
-    if (version !== VERSION) return Effect.fail(new OtherVersion({ wanted: VERSION, found: version }))
-    const { high, low } = Header.fingerprintIn(words)
-    const slots = words[SLOTS_WORD]
-    if (low !== record.fingerprint.low || high !== record.fingerprint.high) {
+    const { fingerprint, slots, version } = found
+    if (version !== SlotLayout.VERSION) {
+      return Effect.fail(new OtherVersion({ wanted: SlotLayout.VERSION, found: version }))
+    }
+    if (fingerprint.low !== record.fingerprint.low || fingerprint.high !== record.fingerprint.high) {
       return Effect.fail(new OtherShape({ wanted: record.description, found: "slots of another record" }))
     }
     if (!isSlots(slots)) return Effect.fail(new OtherShape({ wanted: "at least one slot", found: `${slots} slots` }))
@@ -227,7 +220,7 @@ export const attach = <A>(handle: Handle, record: Record<A>): Effect.Effect<Shar
       : Effect.succeed(fromRegion(region, record, slots))
   })
 
-const baseOf = <A>(self: SharedSlot<A>, index: number): number => LINE_WORDS + index * self.strideWords
+const baseOf = <A>(self: SharedSlot<A>, index: number): number => SlotLayout.baseOf(index, self.strideWords)
 
 const isIndex = <A>(self: SharedSlot<A>, index: number): boolean => index >>> 0 === index && index < self.slots
 

@@ -19,6 +19,8 @@ export const MAGIC = 0x4e564c53
 
 export const VERSION = 1
 
+/** The line that says what the region is. */
+export const HEADER_WORDS = LINE_WORDS
 export const MAGIC_WORD = 0
 export const VERSION_WORD = 1
 export const MAX_TOKENS_WORD = 2
