@@ -118,7 +118,7 @@ export const parkShared = defineModel({
     consumer: (state) => takeParked(state, 0, 4)
   },
   check: (_, { consumer }) => Rings.expectOrdered(consumer, [2, 2], "consumer"),
-  options: { strategy: { _tag: "Chess", preemptions: 2 } }
+  options: { strategy: { _tag: "Chess", preemptions: 2 }, maxExecutions: 100_000 }
 })
 
 /** Nobody takes: the producer is asleep without room when the ring closes, or finds it closed. */

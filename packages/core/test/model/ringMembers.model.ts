@@ -2,7 +2,7 @@
  * Joining and leaving while producers publish, seats of the dead, consumers that are detached, and readers that do not
  * gate.
  */
-import { defineModel } from "@selvedge/testing/model"
+import { defineModel, Strategy } from "@selvedge/testing/model"
 import * as Bell from "../../src/memory/internal/bell.ts"
 import * as Claim from "../../src/ring/internal/claim.ts"
 import * as Gate from "../../src/ring/internal/gate.ts"
@@ -53,6 +53,7 @@ const publishWhatFits = (state: Rings.State, index: number, tries: number): void
 }
 
 /** The record a joiner begins with is kept until it takes it, however far the producers get. */
+/** Too many orders to exhaust: sampled, beside `lateJoin`. */
 export const lateJoinShared = defineModel({
   name: "late join, latest, against 2 producers that try twice each, over 1 slot",
   setup: () => Rings.makeRing({ capacity: 1, producers: 2, consumers: 1, joined: 0 }),
@@ -66,7 +67,8 @@ export const lateJoinShared = defineModel({
     const words = new Int32Array(memory)
     const ahead = Layout.distance(words[joiner as number] ?? 0, words[Layout.CLAIM_WORD] ?? 0)
     return ahead >= 0 && ahead <= layout.capacity
-  }
+  },
+  options: { strategy: Strategy.chess({ preemptions: 3 }), maxExecutions: 100_000 }
 })
 
 export const joinAndLeave = defineModel({
