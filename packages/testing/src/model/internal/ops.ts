@@ -248,6 +248,13 @@ const wait = (
   access(e, thread, cell, view.elementSize, true, false, false)
   const value = native.load(view.typed, index)
   const what = opNames[kind] ?? ""
+  const queue = e.queue(view.region, cell.address - view.region.base)
+  if (timeout > 0) {
+    // Also when it does not sleep: with another value it would have, and then its order with a notification matters.
+    // Whether two steps are dependent must not hang on a third that is independent of one of them.
+    e.touched.list = queue
+    e.touched.flags |= LIST_WRITE
+  }
   if (value !== coerce(view, expected)) {
     if (e.trace !== undefined)
       tell(e, thread, `${what} ${name(cell)} while ${shown(expected)}: not-equal, it is ${shown(value)}`)
@@ -257,7 +264,6 @@ const wait = (
     if (e.trace !== undefined) tell(e, thread, `${what} ${name(cell)}: timed-out at once`)
     return "timed-out"
   }
-  const queue = e.queue(view.region, cell.address - view.region.base)
   const waiter: Waiter = {
     thread,
     view,
@@ -271,8 +277,6 @@ const wait = (
     notifiedAt: -1
   }
   queue.waiters.push(waiter)
-  e.touched.list = queue
-  e.touched.flags |= LIST_WRITE
   e.spin.progressed(thread)
   if (e.trace !== undefined) tell(e, thread, `${what} ${name(cell)} while ${shown(expected)}: sleeps`)
   if (kind === WAIT_ASYNC) return waiter
