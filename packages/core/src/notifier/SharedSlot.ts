@@ -15,7 +15,7 @@ import type * as Scope from "effect/Scope"
 import { type Record, RecordError, type View } from "../memory/Record.ts"
 import { type AllocationFailed, SharedMemory } from "../memory/SharedMemory.ts"
 import * as Slot from "./internal/slot.ts"
-import * as SlotLayout from "./internal/slotLayout.ts"
+import * as Layout from "./internal/slotLayout.ts"
 import * as Notifier from "./Notifier.ts"
 import {
   type AttachError,
@@ -28,8 +28,6 @@ import {
   RegionTooSmall,
   show
 } from "./NotifierError.ts"
-
-const MAX_SLOTS = 2 ** 24
 
 /**
  * An index that is none.
@@ -102,9 +100,6 @@ export interface Options<A> {
   readonly slots?: number | undefined
 }
 
-const isSlots = (value: unknown): value is number =>
-  typeof value === "number" && Number.isInteger(value) && value >= 1 && value <= MAX_SLOTS
-
 /**
  * Bytes of shared memory that the slots take.
  *
@@ -114,12 +109,12 @@ const isSlots = (value: unknown): value is number =>
  * @since 0.1.0
  */
 export const byteSize = <A>({ record, slots = 1 }: Options<A>): number => {
-  if (!isSlots(slots)) throw invalidSlots(slots)
-  return SlotLayout.regionWords(slots, record.bytes) * 4
+  if (!Layout.isSlots(slots)) throw invalidSlots(slots)
+  return Layout.totalBytes(record.bytes, slots)
 }
 
 const invalidSlots = (found: unknown): InvalidCapacity =>
-  new InvalidCapacity({ option: "slots", found: show(found), max: MAX_SLOTS })
+  new InvalidCapacity({ option: "slots", found: show(found), max: Layout.MAX_SLOTS })
 
 /**
  * Makes slots that hold nothing yet.
@@ -153,9 +148,9 @@ export const make = <A>(
 ): Effect.Effect<SharedSlot<A>, InvalidCapacity | AllocationFailed, SharedMemory | Scope.Scope> =>
   Effect.gen(function* () {
     const { record, slots = 1 } = options
-    if (!isSlots(slots)) return yield* invalidSlots(slots)
+    if (!Layout.isSlots(slots)) return yield* invalidSlots(slots)
     const region = yield* (yield* SharedMemory).allocate(byteSize(options))
-    SlotLayout.format(region, slots, record.fingerprint)
+    Layout.format(region, record, slots)
     return fromRegion(region, record, slots)
   })
 
@@ -167,11 +162,8 @@ const fromRegion = <A>(memory: SharedArrayBuffer, record: Record<A>, slots: numb
     record,
     slots,
     memory,
-    slot: {
-      words: new Int32Array(memory, 0, SlotLayout.regionWords(slots, record.bytes)),
-      payloadWords: record.bytes / 4
-    },
-    strideWords: SlotLayout.strideWords(record.bytes),
+    slot: { words: new Int32Array(memory, 0, byteSize({ record, slots }) / 4), payloadWords: record.bytes / 4 },
+    strideWords: Layout.strideOf(record.bytes),
     scratch: new Int32Array(scratch),
     view,
     names: Object.keys(view.slot as object) as ReadonlyArray<unknown> as ReadonlyArray<keyof A>
@@ -198,29 +190,28 @@ export const attach = <A>(handle: Handle, record: Record<A>): Effect.Effect<Shar
     if (!(region instanceof SharedArrayBuffer)) {
       return Effect.fail(new NotANotifier({ wanted: "the handle of shared slots", found: show(handle) }))
     }
-    const foundBytes = region.byteLength
-    if (foundBytes < SlotLayout.HEADER_BYTES) {
-      return Effect.fail(new RegionTooSmall({ wantedBytes: byteSize({ record }), foundBytes }))
-    }
-    const found = SlotLayout.read(region)
-    if (found === undefined) {
-      return Effect.fail(new NotANotifier({ wanted: "memory that holds shared slots", found: "other memory" }))
-    }
-    const { fingerprint, slots, version } = found
-    if (version !== SlotLayout.VERSION) {
-      return Effect.fail(new OtherVersion({ wanted: SlotLayout.VERSION, found: version }))
-    }
-    if (fingerprint.low !== record.fingerprint.low || fingerprint.high !== record.fingerprint.high) {
-      return Effect.fail(new OtherShape({ wanted: record.description, found: "slots of another record" }))
-    }
-    if (!isSlots(slots)) return Effect.fail(new OtherShape({ wanted: "at least one slot", found: `${slots} slots` }))
-    const wantedBytes = byteSize({ record, slots })
-    return foundBytes < wantedBytes
-      ? Effect.fail(new RegionTooSmall({ wantedBytes, foundBytes }))
-      : Effect.succeed(fromRegion(region, record, slots))
+    const slots = Layout.read(region, record)
+    return typeof slots === "number"
+      ? Effect.succeed(fromRegion(region, record, slots))
+      : Effect.fail(problem(slots, record.description))
   })
 
-const baseOf = <A>(self: SharedSlot<A>, index: number): number => SlotLayout.baseOf(index, self.strideWords)
+const problem = ({ found, wanted, word }: Layout.Problem, description: string): AttachError => {
+  switch (word) {
+    case "NotSlots":
+      return new NotANotifier({ wanted: "memory that holds shared slots", found: "other memory" })
+    case "OtherVersion":
+      return new OtherVersion({ wanted, found })
+    case "OtherRecord":
+      return new OtherShape({ wanted: description, found: "slots of another record" })
+    case "OtherShape":
+      return new OtherShape({ wanted: "at least one slot", found: `${found} slots` })
+    case "RegionTooSmall":
+      return new RegionTooSmall({ wantedBytes: wanted, foundBytes: found })
+  }
+}
+
+const baseOf = <A>(self: SharedSlot<A>, index: number): number => Layout.baseOf(index, self.strideWords)
 
 const isIndex = <A>(self: SharedSlot<A>, index: number): boolean => index >>> 0 === index && index < self.slots
 
