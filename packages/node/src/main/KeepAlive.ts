@@ -7,7 +7,9 @@
  *
  * @since 0.1.0
  */
+import * as Core from "@selvedge/core/memory/KeepAlive"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as LoopHold from "./internal/loopHold.ts"
 
@@ -44,3 +46,27 @@ export const during = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A
     () => effect,
     () => Effect.sync(LoopHold.release)
   )
+
+/**
+ * A hold for plain code: what it returns gives it back, once, however often it is called.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const holdUnsafe: Core.Hold = () => {
+  LoopHold.hold()
+  let held = true
+  return () => {
+    if (held) LoopHold.release()
+    held = false
+  }
+}
+
+/**
+ * Lets fibers that wait for shared memory keep the process alive: a wait on a ring or a notifier holds nothing by itself.
+ * `Selvedge.run` provides it; a script that uses them without a service does it with this layer.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer: Layer.Layer<never> = Layer.succeed(Core.KeepAlive, holdUnsafe)

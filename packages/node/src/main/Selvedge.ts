@@ -8,6 +8,7 @@
  * @since 0.1.0
  */
 import * as Setting from "@selvedge/core/config/Setting"
+import * as CoreKeepAlive from "@selvedge/core/memory/KeepAlive"
 import * as Guard from "@selvedge/core/service/Guard"
 import * as Main from "@selvedge/core/service/Main"
 import * as Signals from "@selvedge/core/service/Signals"
@@ -113,7 +114,8 @@ const program = Effect.fnUntraced(function* <A, E>(
   const guard = withGuard ? yield* NodeGuard.make : yield* Guard.Guard
   const outcome = yield* Main.run(layer, options).pipe(
     Effect.provideService(Signals.Signals, signals),
-    Effect.provideService(Guard.Guard, guard)
+    Effect.provideService(Guard.Guard, guard),
+    Effect.provideService(CoreKeepAlive.KeepAlive, KeepAlive.holdUnsafe)
   )
   const problem = outcome.report === undefined ? undefined : writeReport(report, outcome.report)
   if (problem !== undefined) yield* Effect.logError(problem)

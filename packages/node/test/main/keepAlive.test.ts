@@ -2,6 +2,7 @@
  * Holding the event loop: counted in this process, seen from outside in another.
  */
 import { assert, describe, it } from "@effect/vitest"
+import * as Core from "@selvedge/core/memory/KeepAlive"
 import * as KeepAlive from "@selvedge/node/main/KeepAlive"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -24,6 +25,21 @@ describe("KeepAlive", () => {
       yield* Scope.close(second, Exit.void)
       assert.strictEqual(timers(), before)
     })
+  )
+
+  it.effect("gives fibers that wait for shared memory a hold that is given back once [S8]", () =>
+    Effect.gen(function* () {
+      const hold = yield* Core.KeepAlive
+      const before = timers()
+      const release = hold()
+      assert.strictEqual(timers(), before + 1)
+      const other = hold()
+      release()
+      release()
+      assert.strictEqual(timers(), before + 1)
+      other()
+      assert.strictEqual(timers(), before)
+    }).pipe(Effect.provide(KeepAlive.layer))
   )
 
   it.effect("lets the loop go when the effect succeeds, fails or is interrupted [S8]", () =>
