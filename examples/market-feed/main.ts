@@ -6,6 +6,7 @@
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Console from "effect/Console"
+import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import { parseArgs } from "node:util"
 import { run } from "./feed.ts"
@@ -13,10 +14,14 @@ import type { Quote } from "./Quote.ts"
 
 const ROWS = 12
 
+/** Something on the command line that cannot be used. */
+class InvalidArgument extends Data.TaggedError("InvalidArgument")<{ readonly message: string }> {}
+
 const number = (name: string, text: string, most: number): number => {
   const value = Number(text)
-  if (!(value > 0 && value <= most))
-    throw new RangeError(`--${name}: wanted a number above 0 and at most ${most}, found "${text}"`)
+  if (!(value > 0 && value <= most)) {
+    throw new InvalidArgument({ message: `--${name}: wanted a number above 0 and at most ${most}, found "${text}"` })
+  }
   return value
 }
 
@@ -35,7 +40,10 @@ const options = Effect.try({
       symbols: Math.ceil(number("symbols", values.symbols, 100_000))
     }
   },
-  catch: (error) => (error instanceof Error ? error : new Error(String(error)))
+  catch: (error) =>
+    error instanceof InvalidArgument
+      ? error
+      : new InvalidArgument({ message: error instanceof Error ? error.message : String(error) })
 })
 
 /** The first rows, drawn over the picture before. */

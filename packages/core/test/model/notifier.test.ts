@@ -5,7 +5,10 @@ import { Strategy } from "@selvedge/testing/model"
 import { it } from "@selvedge/testing/vitest"
 import * as Models from "./notifier.model.ts"
 
-it.model("two producers conflate one token and lose nothing, over the wrap of serials [N1] [N2] [N5] [flaw N5]", Models.sameToken)
+it.model(
+  "two producers conflate one token and lose nothing, over the wrap of serials [N1] [N2] [N5] [flaw N5]",
+  Models.sameToken
+)
 // `npm run model` exhausts those that are bounded here.
 const bounded = { strategy: Strategy.chess({ preemptions: 2 }) }
 

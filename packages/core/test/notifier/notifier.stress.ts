@@ -54,7 +54,8 @@ export const run = async ({ seconds, seed }: { readonly seconds: number; readonl
   const violations: Array<string> = []
   if (shipped.lost > 0) violations.push(`${shipped.lost} of ${shipped.bursts} bursts were lost`)
   if (shipped.conflated === 0) violations.push("nothing was conflated")
-  if (plain.lost === 0)
+  // A short run on a busy machine may lose none; the counts say so. A long one that loses none cannot fail at all.
+  if (plain.lost === 0 && seconds >= 60)
     violations.push(`a flag cleared by a plain store lost none of ${plain.bursts} bursts: the litmus cannot fail here`)
   const counts = {
     bursts: shipped.bursts,
