@@ -16,7 +16,9 @@ export default defineConfig({
           name: "unit",
           include: ["packages/*/test/**/*.test.ts", "examples/**/*.test.ts", "test/**/*.test.ts"],
           exclude: ["**/node_modules/**", "**/dist/**", ...processes],
-          testTimeout: 20_000,
+          testTimeout: 60_000,
+          // One fewer than the cores by default, which is one on a small machine.
+          maxWorkers: 2,
           sequence: { groupOrder: 0 }
         }
       },
