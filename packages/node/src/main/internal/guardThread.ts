@@ -33,7 +33,7 @@ import { startThread } from "./startThread.ts"
 const MILLI = 1_000_000n
 const GRACE = 100n * MILLI
 const VOICE = 250n * MILLI
-const LAST_LINE = 380n * MILLI
+const LAST_LINE = 320n * MILLI
 const KILL = 400n * MILLI
 /** Being late by more than this is not a busy machine, it is a stopped process. */
 const STOPPED = 100n * MILLI
