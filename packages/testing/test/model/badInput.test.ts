@@ -47,7 +47,6 @@ describe("a model that cannot be explored", () => {
       setup: word,
       threads: {
         a: () => {
-          // eslint-disable-next-line no-throw-literal
           throw thrown
         }
       }
