@@ -117,7 +117,8 @@ describe("a healthy process", () => {
 
   it("gets its 100 ms after it was stopped past the deadline and continued [S8]", async () => {
     const ended = await guarded("ends", {
-      onStarted: (pid) => void spawn("/bin/sh", ["-c", `kill -STOP ${pid}; sleep ${MILLIS / 1000 + 0.8}; kill -CONT ${pid}`])
+      onStarted: (pid) =>
+        void spawn("/bin/sh", ["-c", `kill -STOP ${pid}; sleep ${MILLIS / 1000 + 0.8}; kill -CONT ${pid}`])
     })
     assert.deepStrictEqual([ended.code, ended.signal, ended.stderr], [5, null, ""])
     assert.isAbove(ended.lateMillis, 500)
