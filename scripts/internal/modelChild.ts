@@ -4,7 +4,7 @@
  * replay (both may be empty).
  */
 import { pathToFileURL } from "node:url"
-import { explore, type Model, printReport, type Threads } from "@selvedge/testing/model"
+import { explore, type Model, ModelError, printReport, type Report, type Threads } from "@selvedge/testing/model"
 
 type AnyModel = Model<unknown, Threads<unknown>>
 
@@ -22,9 +22,21 @@ if (models.length === 0) {
   console.error(`${file} exports no model`)
   process.exitCode = 1
 }
+/** A schedule, or options, that cannot be used are told in a line, not by a stack. */
+const exploreOrSay = (name: string, model: AnyModel): Report | undefined => {
+  try {
+    return explore(model, replay === "" ? {} : { replay })
+  } catch (error) {
+    if (!(error instanceof ModelError)) throw error
+    console.error(`${name}: ${error.message}`)
+    process.exitCode = 1
+    return undefined
+  }
+}
 for (const [name, model] of models) {
   if (!name.includes(only)) continue
-  const report = explore(model, replay === "" ? {} : { replay })
+  const report = exploreOrSay(name, model)
+  if (report === undefined) break
   const { executions, longest, seconds, strategy, threads } = report
   const line = { model: name, threads, operations: longest, result: report._tag, strategy, executions, seconds }
   console.log(JSON.stringify(report._tag === "Failed" ? { ...line, story: printReport(name, report) } : line))

@@ -36,6 +36,31 @@ export class InvalidSetting extends Schema.TaggedError<InvalidSetting>()("Invali
 }
 
 /**
+ * Refuses an option nobody declared: a misspelt one would otherwise be silently without effect.
+ *
+ * `known` is a record, so that the compiler sees when an option is missing from it.
+ *
+ * **Errors**
+ *
+ * - `InvalidSetting`: names the first such option, and all there are.
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const refuseUnknown = (
+  given: object,
+  known: Readonly<Record<string, true>>,
+  within = ""
+): Effect.Effect<void, InvalidSetting> => {
+  const unknown = Object.keys(given).find((name) => !Object.hasOwn(known, name))
+  if (unknown === undefined) return Effect.void
+  const allowed = `one of the options ${Object.keys(known).join(", ")}`
+  return Effect.fail(
+    new InvalidSetting({ option: `${within}${unknown}`, variable: undefined, value: show(unknown), allowed })
+  )
+}
+
+/**
  * @category guards
  * @since 0.1.0
  */

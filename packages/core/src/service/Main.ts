@@ -219,8 +219,26 @@ const checkName = Setting.option(
   (value) => typeof value === "string" && value.length >= 1 && value.length <= 256
 )
 
+/** All of them, seen to by the compiler. */
+const known: Readonly<Record<keyof Options, true>> = {
+  name: true,
+  budget: true,
+  drainDelay: true,
+  reserves: true,
+  kinds: true,
+  preStart: true,
+  onStart: true,
+  run: true,
+  onStop: true,
+  flush: true,
+  postStop: true,
+  onReload: true,
+  signalExitCode: true
+}
+
 /** Everything that can be refused, before anything starts. */
 const prepare = Effect.fnUntraced(function* <A>(name: string, options: Options<A>) {
+  yield* Setting.refuseUnknown(options, known)
   yield* checkName(name)
   const budget = yield* ShutdownPlan.make(options)
   const signalExitCode = yield* settings.signalExitCode.resolve(options.signalExitCode)

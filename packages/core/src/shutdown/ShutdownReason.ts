@@ -17,8 +17,9 @@
  *
  * @since 0.1.0
  */
-import * as Cause from "effect/Cause"
+import type * as Cause from "effect/Cause"
 import * as Data from "effect/Data"
+import * as Failure from "../internal/failure.ts"
 import { label, quote } from "../internal/quote.ts"
 
 /**
@@ -60,8 +61,8 @@ export const describe: (reason: ShutdownReason) => string = $match({
   Reload: () => "Reload",
   RunCompleted: () => "RunCompleted",
   TaskFailed: (reason) =>
-    `TaskFailed: ${label(reason.kind)} ${quote(reason.name)} (#${reason.id}): ${firstLine(reason.cause)}`,
-  Fatal: (reason) => `Fatal (${reason.origin}): ${firstLine(reason.cause)}`,
+    `TaskFailed: ${label(reason.kind)} ${quote(reason.name)} (#${reason.id}): ${Failure.oneLine(reason.cause)}`,
+  Fatal: (reason) => `Fatal (${reason.origin}): ${Failure.oneLine(reason.cause)}`,
   ParentGone: () => "ParentGone",
   ScopeClosed: () => "ScopeClosed"
 })
@@ -69,5 +70,3 @@ export const describe: (reason: ShutdownReason) => string = $match({
 /** The cause that came with the reason, for those that have one. */
 export const cause = (reason: ShutdownReason): Cause.Cause<unknown> | undefined =>
   reason._tag === "TaskFailed" || reason._tag === "Fatal" ? reason.cause : undefined
-
-const firstLine = (cause: Cause.Cause<unknown>): string => Cause.pretty(cause).split("\n", 1)[0] ?? ""

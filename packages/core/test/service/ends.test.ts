@@ -113,6 +113,16 @@ describe("starting twice", () => {
     })
   )
 
+  it.effect("is refused with an option nobody knows, before anything starts [S5] [Q7]", () =>
+    Effect.gen(function* () {
+      let started = false
+      const options = { run: Effect.sync(() => (started = true)), budgte: "1 second" }
+      const error = yield* Effect.flip(Main.run(Layer.empty, options as object).pipe(quietly([])))
+      assert.match(error.message, /^budgte: wanted one of the options name, budget, .*, found "budgte"$/)
+      assert.isFalse(started)
+    })
+  )
+
   it.effect("works after settings were refused [S4]", () =>
     Effect.gen(function* () {
       const program = Main.run(Layer.empty, { budget: "1 second", run: Effect.void }).pipe(quietly([]))

@@ -198,8 +198,8 @@ describe("reasons", () => {
       "Requested by admin",
       "Reload",
       "RunCompleted",
-      'TaskFailed: "k\\u2028" "a\\nb" (#7): Error: disk full',
-      "Fatal (run): Error: disk full",
+      'TaskFailed: "k\\u2028" "a\\nb" (#7): Error: "disk full\\nsecond line"',
+      'Fatal (run): Error: "disk full\\nsecond line"',
       "ParentGone",
       "ScopeClosed"
     ])

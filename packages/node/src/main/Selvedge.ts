@@ -19,7 +19,7 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import { writeFileSync, writeSync } from "node:fs"
+import { closeSync, constants, openSync, writeFileSync, writeSync } from "node:fs"
 import { leaveProcess, leaveProcessNow } from "./internal/leaveProcess.ts"
 import * as KeepAlive from "./KeepAlive.ts"
 import * as NodeGuard from "./NodeGuard.ts"
@@ -90,9 +90,8 @@ let running: string | undefined
 export const run = <A, E>(layer: Layer.Layer<A, E, Main.Provided>, options?: Options<A>): void => {
   if (running !== undefined) throw new Main.AlreadyRunning({ service: running })
   running = options?.name ?? "service"
-  const fiber = Effect.runFork(
-    Effect.scoped(program(layer, options ?? {})).pipe(Effect.provide(options?.logger ?? Layer.empty))
-  )
+  const { logger = Layer.empty, ...rest } = options ?? {}
+  const fiber = Effect.runFork(Effect.scoped(program(layer, rest)).pipe(Effect.provide(logger)))
   fiber.addObserver((exit) => {
     if (Exit.isSuccess(exit)) return
     // Settings that cannot be used, or a mistake of ours; a failure of the service is in its outcome.
@@ -105,10 +104,10 @@ export const run = <A, E>(layer: Layer.Layer<A, E, Main.Provided>, options?: Opt
 
 const program = Effect.fnUntraced(function* <A, E>(
   layer: Layer.Layer<A, E, Main.Provided>,
-  options: Options<A>
+  { guard: guardOption, report: reportOption, ...options }: Omit<Options<A>, "logger">
 ): Effect.fn.Return<void, Main.AlreadyRunning | Setting.InvalidSetting, Scope.Scope> {
-  const report = yield* settings.report.resolve(options.report)
-  const withGuard = yield* settings.guard.resolve(options.guard)
+  const report = yield* settings.report.resolve(reportOption)
+  const withGuard = yield* settings.guard.resolve(guardOption)
   yield* KeepAlive.hold
   const signals = yield* NodeSignals.make()
   const guard = withGuard ? yield* NodeGuard.make : yield* Guard.Guard
@@ -129,6 +128,18 @@ const program = Effect.fnUntraced(function* <A, E>(
   return yield* Effect.never
 })
 
+/** As `"w"`, but a FIFO that nobody reads is an error and not a wait without end. */
+const CREATE_OR_REFUSE = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NONBLOCK
+
+const writeTo = (path: string, text: string): void => {
+  const file = openSync(path, CREATE_OR_REFUSE, 0o666)
+  try {
+    writeFileSync(file, text)
+  } finally {
+    closeSync(file)
+  }
+}
+
 const encode = Schema.encodeSync(Schema.fromJsonString(Report.ShutdownReport))
 
 /** Writes the report, or says why it could not: a full disk must not change the exit code. */
@@ -137,7 +148,7 @@ const writeReport = (to: string | undefined, report: Report.ShutdownReport): str
   const line = `${encode(report)}\n`
   try {
     if (to === "stderr") writeSync(2, line)
-    else writeFileSync(to, line)
+    else writeTo(to, line)
     return undefined
   } catch (error) {
     return `the shutdown report could not be written to ${to}: ${error instanceof Error ? error.message : String(error)}`

@@ -4,7 +4,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as ShutdownReport from "@selvedge/core/shutdown/ShutdownReport"
 import * as Schema from "effect/Schema"
-import { spawn } from "node:child_process"
+import { execFileSync, spawn } from "node:child_process"
 import { once } from "node:events"
 import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { createServer } from "node:net"
@@ -285,6 +285,19 @@ describe("the report", () => {
     const ended = await serve("polite", send("SIGTERM"), { env: { SELVEDGE_REPORT: "/nowhere/report.json" } })
     assert.strictEqual(ended.code, 0, ended.stdout)
     assert.include(ended.stdout, "the shutdown report could not be written to /nowhere/report.json: ENOENT")
+  })
+
+  it("does not wait for somebody to read a FIFO [S9] [S8]", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "selvedge-"))
+    const fifo = join(folder, "fifo")
+    try {
+      execFileSync("mkfifo", [fifo])
+      const ended = await serve("polite", send("SIGTERM"), { env: { SELVEDGE_REPORT: fifo } })
+      assert.strictEqual(ended.code, 0, ended.stderr)
+      assert.include(ended.stdout, `the shutdown report could not be written to ${fifo}: ENXIO`)
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
   })
 })
 

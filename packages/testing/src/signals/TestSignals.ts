@@ -18,9 +18,10 @@
 import type * as Signals from "@selvedge/core/service/Signals"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import { InvalidOption } from "../faults/InvalidOption.ts"
 
@@ -149,7 +150,11 @@ export const uncaught = (error: unknown, origin?: Signals.UncaughtOrigin): Effec
   TestSignals.use((signals) => signals.uncaught(error, origin))
 
 /**
- * Sends one signal after another, each a while after the one before.
+ * Sends one signal after another, each a while after the one before. The whole script is checked before its first step.
+ *
+ * **Errors**
+ *
+ * - `InvalidOption`: a delay that is negative or no duration, or no signal a service listens to.
  *
  * @category operations
  * @since 0.1.0
@@ -157,7 +162,27 @@ export const uncaught = (error: unknown, origin?: Signals.UncaughtOrigin): Effec
 export const script = (
   steps: ReadonlyArray<readonly [after: Duration.Input, name: Signals.SignalName]>
 ): Effect.Effect<void, InvalidOption, TestSignals> =>
-  Effect.forEach(steps, ([after, name]) => Effect.delay(send(name), after), { discard: true })
+  Effect.andThen(
+    Effect.forEach(steps, check, { discard: true }),
+    Effect.forEach(steps, ([after, name]) => Effect.delay(send(name), after), { discard: true })
+  )
+
+const check = (
+  [after, name]: readonly [after: Duration.Input, name: Signals.SignalName],
+  index: number
+): Effect.Effect<void, InvalidOption> => {
+  const refuse = (option: string, wanted: string, found: unknown) =>
+    Effect.fail(new InvalidOption({ tool: "TestSignals", option: `steps[${index}].${option}`, wanted, found }))
+  if (!names.includes(name)) return refuse("signal", names.join(", "), name)
+  // Effect turns a negative length into none: what was written must be looked at.
+  const written =
+    typeof after === "number"
+      ? after
+      : Option.match(Duration.fromInput(after), { onNone: () => NaN, onSome: Duration.toMillis })
+  return written >= 0 && Number.isFinite(written)
+    ? Effect.void
+    : refuse("after", "a finite duration that is not negative", after)
+}
 
 /**
  * Everything sent so far, in order.

@@ -32,6 +32,12 @@ describe("a model that cannot be explored", () => {
     assert.include(refusal({ setup: word, threads: { a: add } }, twice), "named twice")
   })
 
+  it("is refused with an option that is none, as given or in the model [M4]", () => {
+    const model = { setup: word, threads: { a: add } }
+    assert.include(refusal(model, { maxExecution: 5 }), 'options: there is no "maxExecution", only strategy, races')
+    assert.include(refusal({ ...model, options: { race: "off" } }), 'there is no "race"')
+  })
+
   it("fails with a generator for a thread, and with anything a thread can throw [M4]", () => {
     const generator = explore({
       setup: word,

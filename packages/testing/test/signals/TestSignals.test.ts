@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Signals from "@selvedge/core/service/Signals"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { TestSignals, TestTime } from "@selvedge/testing"
@@ -68,6 +69,28 @@ describe("TestSignals", () => {
     Effect.gen(function* () {
       const error = yield* Effect.flip(TestSignals.send("SIGKILL" as Signals.SignalName))
       assert.strictEqual(error.message, 'TestSignals: signal must be SIGTERM, SIGINT, SIGHUP, SIGQUIT, found "SIGKILL"')
+      assert.deepStrictEqual(yield* TestSignals.sent, [])
+    }).pipe(Effect.provide(TestSignals.layer))
+  )
+
+  it.effect("refuses a script with a step that cannot be, before its first step [M2]", () =>
+    Effect.gen(function* () {
+      const refused = (after: Duration.Input, name: string = "SIGINT") =>
+        Effect.map(
+          Effect.flip(
+            TestSignals.script([
+              [0, "SIGTERM"],
+              [after, name as Signals.SignalName]
+            ])
+          ),
+          (error) => error.message
+        )
+      const wanted = "TestSignals: steps[1].after must be a finite duration that is not negative"
+      assert.strictEqual(yield* refused(NaN), `${wanted}, found NaN`)
+      assert.strictEqual(yield* refused(-5), `${wanted}, found -5`)
+      assert.strictEqual(yield* refused(Infinity), `${wanted}, found Infinity`)
+      assert.strictEqual(yield* refused("soon" as Duration.Input), `${wanted}, found "soon"`)
+      assert.include(yield* refused(1, "SIGKILL"), "steps[1].signal must be SIGTERM")
       assert.deepStrictEqual(yield* TestSignals.sent, [])
     }).pipe(Effect.provide(TestSignals.layer))
   )

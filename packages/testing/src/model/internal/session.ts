@@ -15,6 +15,7 @@ import { CALL, CHOOSE, CRASH, NOTHING, RETURN } from "./op.ts"
 import { parse, print, type Schedule } from "./schedule.ts"
 import {
   crashAt,
+  checkOptions,
   crashThreads,
   type CrashPlan,
   definitionsOf,
@@ -69,6 +70,7 @@ export class Session<S> {
   constructor(model: Model<S, Threads<S>>, given: ExploreOptions) {
     const definitions = definitionsOf(model)
     const options = { ...model.options, ...given }
+    checkOptions(options)
     this.#model = model
     this.#options = options
     this.#names = definitions.map((definition) => definition.name)

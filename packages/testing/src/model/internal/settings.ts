@@ -36,6 +36,31 @@ const whole = (name: string, value: number | undefined, otherwise: number, least
   return n
 }
 
+/** All of them, seen to by the compiler: a misspelt option would otherwise be silently without effect. */
+const known: Readonly<Record<keyof ExploreOptions, true>> = {
+  strategy: true,
+  races: true,
+  plain: true,
+  timeouts: true,
+  crash: true,
+  maxSteps: true,
+  maxExecutions: true,
+  maxSeconds: true,
+  maxSpins: true,
+  autoPause: true,
+  requireExhaustive: true,
+  replay: true
+}
+
+/** Refuses options that are none. */
+export const checkOptions = (options: ExploreOptions): void => {
+  if (typeof options !== "object" || options === null) refuse("options: wanted an object.")
+  for (const name of Object.keys(options)) {
+    if (!Object.hasOwn(known, name))
+      refuse(`options: there is no ${JSON.stringify(name)}, only ${Object.keys(known).join(", ")}.`)
+  }
+}
+
 export const settingsOf = (options: ExploreOptions): Settings => ({
   plain: oneOf("plain", options.plain, ["check", "interleave"], "check"),
   races: oneOf("races", options.races, ["error", "off"], "error") === "error",
