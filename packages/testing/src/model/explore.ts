@@ -7,7 +7,8 @@ import { active } from "./internal/views.ts"
 import { AsyncHost } from "./internal/async.ts"
 import { install } from "./internal/instrument.ts"
 import { CALL, CHOOSE, RETURN } from "./internal/op.ts"
-import { labelView, Session } from "./internal/session.ts"
+import { labelView } from "./internal/memory.ts"
+import { Session } from "./internal/session.ts"
 
 /**
  * Explore a model.

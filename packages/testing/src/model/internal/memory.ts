@@ -21,6 +21,7 @@
  *
  * @internal
  */
+import { ModelError } from "../ModelError.ts"
 import { type AnyView, NativeSharedArrayBuffer, NativeUint8Array, type ViewConstructor } from "./natives.ts"
 
 /** Where a stand-in, and a real buffer or view, carries the checker's record. */
@@ -317,3 +318,16 @@ export const regionOf = (buffer: unknown): Region | undefined => {
 
 /** Whether a value is a buffer several threads can see. */
 export const isShared = (buffer: unknown): buffer is SharedArrayBuffer => buffer instanceof NativeSharedArrayBuffer
+
+/** Name the elements of a view in traces. */
+export const labelView = (view: object, name: string | ReadonlyArray<string>): void => {
+  const meta = (view as { readonly [META]?: unknown })[META]
+  if (!(meta instanceof ViewMeta)) {
+    throw new ModelError({ reason: "misuse", message: "label: wanted a typed array over shared memory made in setup." })
+  }
+  for (let i = 0; i < meta.real.length; i++) {
+    const offset = meta.byteOffset + i * meta.elementSize
+    const text = typeof name === "string" ? (meta.real.length === 1 ? name : `${name}[${i}]`) : name[i]
+    if (text !== undefined) meta.region.labels.set(offset, text)
+  }
+}

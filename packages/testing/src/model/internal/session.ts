@@ -9,7 +9,7 @@ import { ModelError } from "../ModelError.ts"
 import { Audit } from "./audit.ts"
 import { Engine } from "./engine.ts"
 import { type Problem, textOf } from "./execution.ts"
-import { META, ViewMeta } from "./memory.ts"
+import { labelView } from "./memory.ts"
 import { native } from "./natives.ts"
 import { CALL, CHOOSE, CRASH, NOTHING, RETURN } from "./op.ts"
 import { parse, print, type Schedule } from "./schedule.ts"
@@ -24,12 +24,10 @@ import {
   strategyOf,
   walkerFor
 } from "./settings.ts"
+import { type Run, shrink } from "./shrink.ts"
 import { Trace } from "./trace.ts"
 import type { Walker } from "./walker.ts"
 import { Replay, RoundRobin } from "./walks.ts"
-
-const SHRINK_ATTEMPTS = 400
-const SHRINK_MILLIS = 2000
 
 /** What each thread does in one execution, for real threads to do again. */
 export interface Script {
@@ -38,8 +36,6 @@ export interface Script {
   readonly deaths: ReadonlyArray<number>
   readonly crashed: ReadonlyArray<string>
 }
-
-type Run<A> = Generator<Promise<void>, A>
 
 interface Found {
   readonly problem: Problem
@@ -333,31 +329,15 @@ export class Session<S> {
 
   // ---- failures
 
-  /** The same failure with fewer switches, found by greed. */
   *#shrink(found: Found): Run<Found> {
     if (found.problem.kind === "nondeterminism" || found.problem.kind === "step-limit") return found
     const e = this.engine
-    const until = native.performanceNow() + SHRINK_MILLIS
-    let best = found
-    let attempts = 0
-    const attempt = function* (this: Session<S>, path: ReadonlyArray<number>): Run<boolean> {
-      if (++attempts > SHRINK_ATTEMPTS || native.performanceNow() > until) return false
-      yield* this.#with(new Replay(path, best.choices, false), found.plan)
-      if (e.problem === undefined || e.problem.kind !== found.problem.kind) return false
-      if (cost(e.path) >= cost(best.path)) return false
-      best = { problem: e.problem, path: [...e.path], choices: [...e.choices], plan: found.plan }
-      return true
+    const replay = function* (this: Session<S>, path: ReadonlyArray<number>, choices: ReadonlyArray<number>) {
+      yield* this.#with(new Replay(path, choices, false), found.plan)
+      if (e.problem === undefined || e.problem.kind !== found.problem.kind) return undefined
+      return { problem: e.problem, path: [...e.path], choices: [...e.choices], plan: found.plan }
     }.bind(this)
-    for (let improved = true; improved;) {
-      improved = false
-      for (const candidate of neighbours(best.path)) {
-        if (yield* attempt(candidate)) {
-          improved = true
-          break
-        }
-      }
-    }
-    return best
+    return yield* shrink(found, replay)
   }
 
   *#failed(found: Found): Run<Report> {
@@ -406,39 +386,4 @@ const atOnce = <A>(what: string, answer: A): A => {
 
 const refuted = (what: string, answer: unknown): void => {
   if (atOnce(what, answer) === false) throw new Error(`the ${what} answered false`)
-}
-
-/** Switches first, then length. */
-const cost = (path: ReadonlyArray<number>): number => {
-  let switches = 0
-  for (let i = 1; i < path.length; i++) if (path[i] !== path[i - 1]) switches++
-  return switches * 1_000_000 + path.length
-}
-
-/** Paths with two neighbouring runs exchanged, and with a run left out. */
-const neighbours = function* (path: ReadonlyArray<number>): Generator<ReadonlyArray<number>> {
-  const runs: Array<ReadonlyArray<number>> = []
-  for (let i = 0; i < path.length;) {
-    let j = i
-    while (j < path.length && path[j] === path[i]) j++
-    runs.push(path.slice(i, j))
-    i = j
-  }
-  for (let i = 0; i + 1 < runs.length; i++) {
-    yield [...runs.slice(0, i), runs[i + 1] ?? [], runs[i] ?? [], ...runs.slice(i + 2)].flat()
-  }
-  for (let i = 0; i < runs.length; i++) yield [...runs.slice(0, i), ...runs.slice(i + 1)].flat()
-}
-
-/** Name the elements of a view in traces. */
-export const labelView = (view: object, name: string | ReadonlyArray<string>): void => {
-  const meta = (view as { readonly [META]?: unknown })[META]
-  if (!(meta instanceof ViewMeta)) {
-    throw new ModelError({ reason: "misuse", message: "label: wanted a typed array over shared memory made in setup." })
-  }
-  for (let i = 0; i < meta.real.length; i++) {
-    const offset = meta.byteOffset + i * meta.elementSize
-    const text = typeof name === "string" ? (meta.real.length === 1 ? name : `${name}[${i}]`) : name[i]
-    if (text !== undefined) meta.region.labels.set(offset, text)
-  }
 }
