@@ -85,6 +85,8 @@ export interface Setting<A> {
   readonly check: (value: unknown) => Effect.Effect<A, InvalidSetting>
   /** The variable if it is set, else the value given in code, else the default. */
   readonly resolve: (value: unknown) => Effect.Effect<A, InvalidSetting>
+  /** The variable if it is set, else the value given in code, else nothing: where the default depends on more. */
+  readonly chosen: (value: unknown) => Effect.Effect<Option.Option<A>, InvalidSetting>
 }
 
 interface Parser<A> {
@@ -103,15 +105,20 @@ const declare = <A>(variable: string, option: string, parser: Parser<A>): Settin
     new InvalidSetting({ option, variable, value: show(value), allowed })
   const check = (value: unknown): Effect.Effect<A, InvalidSetting> =>
     Option.match(parser.parse(value), { onNone: () => Effect.fail(refuse(value)), onSome: (a) => Effect.succeed(a) })
-  const resolve = (value: unknown): Effect.Effect<A, InvalidSetting> =>
+  const chosen = (value: unknown): Effect.Effect<Option.Option<A>, InvalidSetting> =>
     Effect.flatMap(
       Effect.mapError(Config.option(Config.String(variable)), () => refuse("(unreadable)")),
       Option.match({
-        onSome: (found) => check(found.trim()),
-        onNone: () => (value === undefined ? Effect.succeed(parser.default) : check(value))
+        onSome: (found) => Effect.asSome(check(found.trim())),
+        onNone: () => (value === undefined ? Effect.succeedNone : Effect.asSome(check(value)))
       })
     )
-  return { variable, option, type, fallback, range, allowed, check, resolve }
+  const resolve = (value: unknown): Effect.Effect<A, InvalidSetting> =>
+    Effect.map(
+      chosen(value),
+      Option.getOrElse(() => parser.default)
+    )
+  return { variable, option, type, fallback, range, allowed, check, resolve, chosen }
 }
 
 const show = (value: unknown): string => {

@@ -86,6 +86,11 @@ export interface Options<in out A = never> extends ShutdownPlan.Options {
   readonly postStop?: Effect.Effect<unknown, unknown, Provided | Scope.Scope> | undefined
   /** What SIGHUP does. Without it SIGHUP stops the service. */
   readonly onReload?: Effect.Effect<unknown, unknown, A | Provided | Scope.Scope> | undefined
+  /**
+   * What somebody else leaves for the stop, asked once, when it is requested: a worker's supervisor says how long. Then
+   * it is used in place of `budget`, without a drain delay. Default: nobody says.
+   */
+  readonly budgetGiven?: (() => Duration.Duration | undefined) | undefined
   /** Exit with 128 + n, not 0, after a clean stop by signal n. Default false. */
   readonly signalExitCode?: boolean | undefined
 }
@@ -233,6 +238,7 @@ const known: Readonly<Record<keyof Options, true>> = {
   flush: true,
   postStop: true,
   onReload: true,
+  budgetGiven: true,
   signalExitCode: true
 }
 
@@ -250,7 +256,12 @@ const prepare = Effect.fnUntraced(function* <A>(name: string, options: Options<A
   }).pipe(Effect.provideService(ShutdownToken, root), Effect.provideService(Scope.Scope, registryScope))
   const context = yield* Effect.context<never>()
   const guard = yield* Guard
-  return { life: new Life({ name, budget, root, tasks, guard, signalExitCode, context }), registryScope }
+  const givenNanos = (): bigint | undefined => {
+    const given = options.budgetGiven?.()
+    return given === undefined ? undefined : Duration.toNanosUnsafe(given)
+  }
+  const life = new Life({ name, budget, root, tasks, guard, signalExitCode, context, givenNanos })
+  return { life, registryScope }
 })
 
 /** The whole life, in the order of the table. */

@@ -17,6 +17,7 @@
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Setting from "../config/Setting.ts"
 
 /**
@@ -78,6 +79,8 @@ export interface Budget {
   readonly budgetNanos: bigint
   readonly delayNanos: bigint
   readonly reserves: Readonly<Record<ReserveName, bigint>>
+  /** Somebody said how much the workers get; else it depends on whether there are any. */
+  readonly workersChosen?: true
 }
 
 const reserve = (variable: string, name: ReserveName, fallback: Duration.Input): Setting.Setting<Duration.Duration> =>
@@ -97,7 +100,7 @@ export const settings = {
   }),
   drainDelay: Setting.duration("SELVEDGE_DRAIN_DELAY", "drainDelay", { default: 0, min: 0, max: "1 hour" }),
   lastWords: reserve("SELVEDGE_RESERVE_LAST_WORDS", "lastWords", "1 second"),
-  workers: reserve("SELVEDGE_RESERVE_WORKERS", "workers", 0),
+  workers: reserve("SELVEDGE_RESERVE_WORKERS", "workers", "5 seconds"),
   onStop: reserve("SELVEDGE_RESERVE_ON_STOP", "onStop", "1 second"),
   flush: reserve("SELVEDGE_RESERVE_FLUSH", "flush", "1 second"),
   close: reserve("SELVEDGE_RESERVE_CLOSE", "close", "1 second"),
@@ -121,7 +124,14 @@ export const make = Effect.fnUntraced(function* (options?: Options): Effect.fn.R
   const delayNanos = toNanos(yield* settings.drainDelay.resolve(options?.drainDelay))
   const reserves: Record<string, bigint> = {}
   for (const name of reserveNames) reserves[name] = toNanos(yield* settings[name].resolve(options?.reserves?.[name]))
-  const budget: Budget = { budgetNanos, delayNanos, reserves: reserves as Record<ReserveName, bigint> }
+  const workersChosen = Option.isSome(yield* settings.workers.chosen(options?.reserves?.workers))
+  if (!workersChosen) reserves.workers = 0n
+  const budget: Budget = {
+    budgetNanos,
+    delayNanos,
+    reserves: reserves as Record<ReserveName, bigint>,
+    ...(workersChosen ? { workersChosen } : {})
+  }
   const needed = sum(budget, 0) + delayNanos
   if (needed > budgetNanos) {
     return yield* new Setting.InvalidSetting({
@@ -136,6 +146,39 @@ export const make = Effect.fnUntraced(function* (options?: Options): Effect.fn.R
   }
   return budget
 })
+
+/**
+ * The budget of a service that has workers: unless somebody chose, they get 5 seconds, or half of what the tasks would
+ * have, if that is less.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const withWorkers = (budget: Budget): Budget => {
+  if (budget.workersChosen === true) return budget
+  const free = budget.budgetNanos - budget.delayNanos - sum(budget, 0)
+  return { ...budget, reserves: { ...budget.reserves, workers: min(WORKERS_NANOS, free / 2n) } }
+}
+
+const WORKERS_NANOS = 5_000_000_000n
+
+/**
+ * The budget of a stop for which somebody else says how long it may take: a worker's. There is no drain delay (whoever asks
+ * has had it), and reserves that need more than half of it are cut in proportion.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const within = (budget: Budget, givenNanos: bigint): Budget => {
+  const budgetNanos = max(0n, givenNanos)
+  const needed = sum(budget, 0)
+  const reserves: Record<string, bigint> = {}
+  for (const name of reserveNames) {
+    const own = budget.reserves[name]
+    reserves[name] = needed * 2n <= budgetNanos ? own : (own * budgetNanos) / (needed * 2n)
+  }
+  return { ...budget, budgetNanos, delayNanos: 0n, reserves: reserves as Record<ReserveName, bigint> }
+}
 
 /** What a phase owns: its reserve, or nothing for the phases before the tasks' deadline. */
 const own = (budget: Budget, phase: PhaseName): bigint =>

@@ -102,7 +102,8 @@ describe("a budget", () => {
           flush: 300_000_000n,
           close: 400_000_000n,
           postStop: 500_000_000n
-        }
+        },
+        workersChosen: true
       })
     })
   )

@@ -59,7 +59,8 @@ const GUARD_LINES = 40
 
 export class Life {
   readonly name: string
-  readonly budget: Budget
+  /** As configured; from the request on, as it applies to this stop. */
+  budget: Budget
   readonly root: TokenTree.TokenNode
   readonly tasks: TaskRegistry.Shape
   readonly guard: GuardShape
@@ -93,8 +94,11 @@ export class Life {
   liveAtRequest: ReadonlyArray<Task.TaskInfo> = []
   requestedAt = 0
   private readonly stopListening: () => void
+  private readonly givenNanos: () => bigint | undefined
 
   constructor(options: {
+    /** What somebody else leaves for this stop, asked once, when it is requested. */
+    readonly givenNanos?: (() => bigint | undefined) | undefined
     readonly name: string
     readonly budget: Budget
     readonly root: TokenTree.TokenNode
@@ -110,6 +114,7 @@ export class Life {
     this.guard = options.guard
     this.signalExitCode = options.signalExitCode
     this.context = options.context
+    this.givenNanos = options.givenNanos ?? (() => undefined)
     this.clock = Context.get(options.context, Clock.Clock)
     this.reload = new Reload({ context: this.context, isStopping: () => this.reason !== undefined })
     // The first to wait is the first to be woken, on the spot.
@@ -148,6 +153,8 @@ export class Life {
 
   /** t0. Runs inside the request itself: whoever asks may block the loop in the next instruction. */
   private beginTimeline(): void {
+    const given = this.givenNanos()
+    if (given !== undefined) this.budget = ShutdownPlan.within(this.budget, given)
     this.timeline = ShutdownPlan.timeline(this.budget, this.nowNanos())
     this.stage = "stopping"
     this.requestedAt = this.clock.currentTimeMillisUnsafe()

@@ -1,0 +1,299 @@
+/**
+ * The life of a program inside a worker, between the first message of its supervisor and its own last one.
+ *
+ * It is the life of a service (`Main`), led by a link in place of signals: the program gets a token, a task registry and a
+ * plan of its own; `Stop` brings the budget, `Force` ends the patience, and the loss of the link asks it to stop by itself.
+ * Requests run as tasks of kind `RpcHandler`, so that they are drained like all others. Fibers, threads and processes use
+ * the same code; what differs is only who carries the messages.
+ *
+ * **Invariants**
+ *
+ * 1. `Ready` is sent at most once, `Ended` exactly once and last.
+ * 2. Every request gets exactly one reply, unless it was cancelled or the worker is killed.
+ * 3. A message that came too early (before the program has a token) is kept, not lost.
+ *
+ * @since 0.1.0
+ */
+import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as Failure from "../internal/failure.ts"
+import * as ShutdownReason from "../shutdown/ShutdownReason.ts"
+import { ShutdownToken } from "../shutdown/ShutdownToken.ts"
+import type * as TokenTree from "../shutdown/TokenTree.ts"
+import type * as Task from "../tasks/Task.ts"
+import * as TaskRegistry from "../tasks/TaskRegistry.ts"
+import * as WorkerContext from "../workers/WorkerContext.ts"
+import * as WorkerExit from "../workers/WorkerExit.ts"
+import * as WorkerMessage from "../workers/WorkerMessage.ts"
+import { WorkerRegions, type Regions } from "../workers/WorkerRegions.ts"
+import type { Handler } from "../workers/WorkerRequest.ts"
+import { type Shape as StatusShape, WorkerStatus } from "../workers/WorkerStatus.ts"
+import * as Main from "./Main.ts"
+import type { WorkerProgram } from "./WorkerProgram.ts"
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  readonly context: WorkerContext.Facts
+  readonly regions: Regions
+  /** Carries an encoded message to the supervisor. Must not throw. */
+  readonly send: (wire: unknown) => void
+}
+
+/**
+ * One life. `receive` and `linkLost` are for plain callbacks and may come at any time.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface WorkerLife {
+  /** An encoded `WorkerMessage.ToWorker`. */
+  readonly receive: (wire: unknown) => void
+  /** The supervisor is gone: asks the program to stop, with the reason `ParentGone`. */
+  readonly linkLost: () => void
+  /** Lets go now. */
+  readonly force: () => void
+  /** Runs the program to its end and has sent `Ended` when it returns. Run it once. */
+  readonly run: Effect.Effect<WorkerExit.WorkerExit>
+}
+
+type Request = Extract<WorkerMessage.ToWorker, { readonly _tag: "Request" }>
+type Result = Extract<WorkerMessage.FromWorker, { readonly _tag: "Reply" }>["result"]
+
+/**
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = (program: WorkerProgram, options: Options): WorkerLife => {
+  const life = new Life(program, options)
+  return {
+    receive: (wire) => life.receive(wire),
+    linkLost: () => life.ask(ShutdownReason.ParentGone()),
+    force: () => life.forceNow(),
+    run: life.run
+  }
+}
+
+class Life {
+  private readonly program: WorkerProgram
+  private readonly options: Options
+  private token: TokenTree.Token | undefined = undefined
+  private asked: ShutdownReason.ShutdownReason | undefined = undefined
+  private forced = false
+  private given: Duration.Duration | undefined = undefined
+  private services: Context.Context<any> | undefined = undefined
+  private readonly early: Array<Request> = []
+  private readonly handling = new Map<number, Task.Task<unknown, unknown> | "starting" | "cancelled">()
+  private isReady = false
+  private over = false
+
+  constructor(program: WorkerProgram, options: Options) {
+    this.program = program
+    this.options = options
+  }
+
+  private send(message: WorkerMessage.FromWorker): void {
+    if (!this.over) this.options.send(WorkerMessage.encodeFromWorker(message))
+  }
+
+  // ---------------------------------------------------------------------------
+  // From the supervisor
+  // ---------------------------------------------------------------------------
+
+  receive(wire: unknown): void {
+    const message = WorkerMessage.readToWorker(wire)
+    if (message instanceof WorkerMessage.InvalidMessage) {
+      return this.send({ _tag: "Problem", message: message.message })
+    }
+    switch (message._tag) {
+      case "Start":
+        return
+      case "Stop":
+        this.given ??= Duration.millis(Math.max(0, message.budgetMillis))
+        return this.ask(ShutdownReason.Requested({ by: message.reason }))
+      case "Force":
+        return this.forceNow()
+      case "Request":
+        return this.services === undefined ? void this.early.push(message) : this.handle(message, this.services)
+      case "Cancel":
+        return this.cancel(message.id)
+    }
+  }
+
+  ask(reason: ShutdownReason.ShutdownReason): void {
+    this.asked ??= reason
+    this.token?.requestUnsafe(reason)
+  }
+
+  forceNow(): void {
+    this.forced = true
+    this.token?.forceUnsafe(this.asked ?? ShutdownReason.Requested({ by: "the supervisor" }))
+  }
+
+  private adopt(token: TokenTree.Token): void {
+    this.token = token
+    if (this.asked !== undefined) token.requestUnsafe(this.asked)
+    if (this.forced) this.forceNow()
+  }
+
+  // ---------------------------------------------------------------------------
+  // Requests
+  // ---------------------------------------------------------------------------
+
+  private reply(id: number, result: Result): void {
+    this.handling.delete(id)
+    this.send({ _tag: "Reply", id, result })
+  }
+
+  private handle(request: Request, services: Context.Context<any>): void {
+    const handler = this.program.handlers.get(request.tag)
+    if (handler === undefined) {
+      const known = Array.from(this.program.handlers.keys())
+      const detail = known.length === 0 ? "it answers no requests" : `it answers ${known.join(", ")}`
+      return this.reply(request.id, { _tag: "Refused", reason: "unknown request", detail })
+    }
+    this.handling.set(request.id, "starting")
+    Effect.runForkWith(services)(this.serve(handler, request) as Effect.Effect<void>)
+  }
+
+  private serve(handler: Handler<any>, request: Request): Effect.Effect<void, never, any> {
+    const { id } = request
+    return Effect.gen({ self: this }, function* () {
+      const payload = yield* Effect.exit(Schema.decodeUnknownEffect(handler.request.payload)(request.payload))
+      if (Exit.isFailure(payload)) {
+        const detail = Failure.oneLine(payload.cause)
+        return this.reply(id, { _tag: "Refused", reason: "invalid payload", detail })
+      }
+      const work = Effect.scoped(Effect.suspend(() => handler.run(payload.value))).pipe(
+        Effect.exit,
+        Effect.flatMap((exit) => answer(handler, exit)),
+        // An interruption from outside skips the line above.
+        Effect.onExit((exit) =>
+          Effect.sync(() =>
+            this.reply(id, Exit.isSuccess(exit) ? exit.value : { _tag: "Defect", message: "interrupted" })
+          )
+        )
+      )
+      const spawned = yield* Effect.exit(
+        TaskRegistry.spawn(work, { name: request.tag, kind: "RpcHandler", startImmediately: true })
+      )
+      if (Exit.isFailure(spawned)) {
+        const detail = Failure.oneLine(spawned.cause)
+        return this.reply(id, { _tag: "Refused", reason: "stopping", detail })
+      }
+      const state = this.handling.get(id)
+      if (state === "cancelled") spawned.value.abortUnsafe()
+      else if (state !== undefined) this.handling.set(id, spawned.value)
+    })
+  }
+
+  private cancel(id: number): void {
+    const early = this.early.findIndex((request) => request.id === id)
+    if (early !== -1) this.early.splice(early, 1)
+    const state = this.handling.get(id)
+    if (state === "starting") this.handling.set(id, "cancelled")
+    else if (typeof state === "object") state.abortUnsafe()
+  }
+
+  // ---------------------------------------------------------------------------
+  // The life
+  // ---------------------------------------------------------------------------
+
+  private readonly sayReady = Effect.sync(() => {
+    if (this.isReady) return
+    this.isReady = true
+    this.send({ _tag: "Ready" })
+  })
+
+  private readonly status: StatusShape = {
+    ready: this.sayReady,
+    healthy: Effect.sync(() => this.send({ _tag: "Healthy" })),
+    text: (text) => Effect.sync(() => this.send({ _tag: "StatusText", text })),
+    problem: (message) => Effect.sync(() => this.send({ _tag: "Problem", message })),
+    reloading: Effect.sync(() => this.send({ _tag: "Reloading" })),
+    restarting: Effect.sync(() => this.send({ _tag: "Restarting" }))
+  }
+
+  private readonly onStart = Effect.gen({ self: this }, function* () {
+    const services = yield* Effect.context<any>()
+    this.services = services
+    for (const request of this.early.splice(0)) this.handle(request, services)
+    if (this.program.ready === "built") yield* this.sayReady
+  })
+
+  readonly run: Effect.Effect<WorkerExit.WorkerExit> = Effect.suspend(() => {
+    const { context, regions } = this.options
+    const life = Main.run(this.program.layer, {
+      name: context.name,
+      preStart: Effect.map(ShutdownToken, (token) => this.adopt(token)),
+      onStart: this.onStart as Effect.Effect<void>,
+      run: this.program.main,
+      budgetGiven: () => this.given
+    }).pipe(
+      Effect.provideService(WorkerContext.WorkerContext, WorkerContext.fromFacts(context)),
+      Effect.provideService(WorkerStatus, this.status),
+      Effect.provideService(WorkerRegions, regions),
+      Effect.exit,
+      Effect.map((exit) => exitOf(exit))
+    )
+    return Effect.tap(life as Effect.Effect<WorkerExit.WorkerExit>, (exit) => Effect.sync(() => this.end(exit)))
+  })
+
+  private end(exit: WorkerExit.WorkerExit): void {
+    for (const { id } of this.early.splice(0)) {
+      this.reply(id, { _tag: "Refused", reason: "stopping", detail: "the program never became ready" })
+    }
+    this.send({ _tag: "Ended", exit })
+    this.over = true
+  }
+}
+
+/** What a handler's end says over the wire. */
+const answer = (handler: Handler<any>, exit: Exit.Exit<unknown, unknown>): Effect.Effect<Result> => {
+  if (Exit.isSuccess(exit)) {
+    return encoded(handler, "success", exit.value, (value) => ({ _tag: "Success", value }))
+  }
+  const error = Cause.findErrorOption(exit.cause)
+  if (Option.isSome(error))
+    return encoded(handler, "error", error.value, (value) => ({ _tag: "Failure", error: value }))
+  const defect: Result = { _tag: "Defect", message: Failure.oneLine(exit.cause) }
+  if (Cause.hasInterruptsOnly(exit.cause)) return Effect.succeed(defect)
+  return Effect.as(Failure.log(`handler of ${handler.request.tag} died`, exit.cause), defect)
+}
+
+const encoded = (
+  handler: Handler<any>,
+  part: "success" | "error",
+  value: unknown,
+  wrap: (wire: unknown) => Result
+): Effect.Effect<Result> =>
+  Effect.match(Schema.encodeUnknownEffect(handler.request[part])(value), {
+    onSuccess: wrap,
+    onFailure: (error) => ({ _tag: "Defect", message: `the ${part} is not what its schema allows: ${error.message}` })
+  })
+
+const exitOf = (exit: Exit.Exit<Main.Outcome, unknown>): WorkerExit.WorkerExit => {
+  if (Exit.isFailure(exit)) return { _tag: "Failed", exitCode: 1, errors: WorkerExit.errorRows(exit.cause) }
+  const { error, exitCode, reason, report } = exit.value
+  const cause = reason === undefined ? undefined : ShutdownReason.cause(reason)
+  if (reason?._tag === "Fatal" && isUncaught(reason.origin)) {
+    return { _tag: "Uncaught", origin: reason.origin, error: WorkerExit.errorRow("Die", Cause.squash(reason.cause)) }
+  }
+  const rows = WorkerExit.errorRows(Cause.combine(error ?? Cause.empty, cause ?? Cause.empty))
+  const leftBehind = (report?.leftBehind ?? []).map((row) => `${row.type} ${row.name}`)
+  if (cause !== undefined || exitCode === 1) return { _tag: "Failed", exitCode, errors: distinct(rows) }
+  if (reason?._tag === "RunCompleted" && exitCode === 0) return { _tag: "Completed" }
+  return { _tag: "Stopped", exitCode, leftBehind }
+}
+
+const isUncaught = (origin: string): boolean => origin === "uncaughtException" || origin === "unhandledRejection"
+
+const distinct = (rows: ReadonlyArray<WorkerExit.ErrorRow>): ReadonlyArray<WorkerExit.ErrorRow> =>
+  rows.filter((row, at) => rows.findIndex((one) => one.name === row.name && one.message === row.message) === at)

@@ -1,0 +1,168 @@
+/**
+ * What can go wrong with workers. Each error carries facts; its message says what was wanted and what was found.
+ *
+ * @since 0.1.0
+ */
+import * as Schema from "effect/Schema"
+import { label, quote } from "../internal/quote.ts"
+import { describe, WorkerExit } from "./WorkerExit.ts"
+
+/**
+ * A worker cannot be started.
+ *
+ * **Details**
+ *
+ * - `ModuleUnknown`: there is nothing at the module's address.
+ * - `ModuleBroken`: the module is there and fails while it is loaded.
+ * - `ExportMissing`: the module has no export of that name.
+ * - `NotAProgram`: the export is neither an Effect, nor a Layer, nor a `WorkerProgram`.
+ * - `NeedsModule`: this backend's workers load their program themselves; a value cannot be handed to them.
+ * - `MappingUnavailable`: this backend cannot hand shared memory to its workers.
+ * - `SpawnRefused`: the platform did not give another thread or process.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class StartFailed extends Schema.TaggedError<StartFailed>()("StartFailed", {
+  reason: Schema.Literals([
+    "ModuleUnknown",
+    "ModuleBroken",
+    "ExportMissing",
+    "NotAProgram",
+    "NeedsModule",
+    "MappingUnavailable",
+    "SpawnRefused"
+  ]),
+  wanted: Schema.String,
+  found: Schema.String
+}) {
+  override get message(): string {
+    return `no worker was started (${this.reason}): wanted ${this.wanted}, found ${this.found}`
+  }
+}
+
+/**
+ * Every ordinal of a bounded pool is taken.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class OrdinalsExhausted extends Schema.TaggedError<OrdinalsExhausted>()("OrdinalsExhausted", {
+  capacity: Schema.Int
+}) {
+  override get message(): string {
+    return `wanted a free ordinal, found all ${this.capacity} taken`
+  }
+}
+
+/**
+ * Workers were described in a way that cannot be. Nothing has started.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class InvalidSpec extends Schema.TaggedError<InvalidSpec>()("InvalidSpec", {
+  /** Which service, and which of its fields. */
+  service: Schema.String,
+  field: Schema.String,
+  wanted: Schema.String,
+  found: Schema.String
+}) {
+  override get message(): string {
+    return `service ${quote(this.service)}: ${this.field}: wanted ${this.wanted}, found ${this.found}`
+  }
+}
+
+/**
+ * A spawn came too late: the container is stopping, or has stopped.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ContainerStopping extends Schema.TaggedError<ContainerStopping>()("ContainerStopping", {
+  service: Schema.String,
+  state: Schema.Literals(["stopping", "stopped"])
+}) {
+  override get message(): string {
+    return `no worker of ${quote(this.service)} was started: the container is ${this.state}`
+  }
+}
+
+/**
+ * A worker was not ready in time.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class NotReady extends Schema.TaggedError<NotReady>()("NotReady", {
+  service: Schema.String,
+  serviceOrdinal: Schema.Int,
+  /** How it ended before it was ready. */
+  exit: WorkerExit
+}) {
+  override get message(): string {
+    return `${label(this.service)} ${this.serviceOrdinal} did not become ready: ${describe(this.exit)}`
+  }
+}
+
+/**
+ * There were more restarts than the supervisor may bear: what fails so often is not helped by starting it again. All other
+ * workers were stopped, the last started first.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class RestartIntensityExceeded extends Schema.TaggedError<RestartIntensityExceeded>()(
+  "RestartIntensityExceeded",
+  {
+    service: Schema.String,
+    serviceOrdinal: Schema.Int,
+    max: Schema.Int,
+    periodMillis: Schema.Finite,
+    /** How the last life ended. */
+    exit: WorkerExit
+  }
+) {
+  override get message(): string {
+    return (
+      `wanted at most ${this.max} restart(s) within ${this.periodMillis} ms, found one more: ` +
+      `${label(this.service)} ${this.serviceOrdinal} ${describe(this.exit)}`
+    )
+  }
+}
+
+/**
+ * A request was not answered.
+ *
+ * **Details**
+ *
+ * - `WorkerGone`: the worker it was sent to ended first. Whether it was carried out is not known; nobody else got it.
+ * - `NoWorker`: no ready worker matches the address. Nothing was sent.
+ * - `UnknownRequest`: the program has no handler of that name. Nothing was run.
+ * - `InvalidPayload`: the payload is not what its schema allows, there or here. Nothing was run.
+ * - `InvalidReply`: the answer is not what its schema allows.
+ * - `HandlerDied`: the handler died or was interrupted.
+ * - `Stopping`: the worker takes no requests any more. Nothing was run.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class RequestFailed extends Schema.TaggedError<RequestFailed>()("RequestFailed", {
+  request: Schema.String,
+  reason: Schema.Literals([
+    "WorkerGone",
+    "NoWorker",
+    "UnknownRequest",
+    "InvalidPayload",
+    "InvalidReply",
+    "HandlerDied",
+    "Stopping"
+  ]),
+  /** `parser 2 [thread 2] life 5`, or the address nobody matched. */
+  worker: Schema.String,
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return `request ${label(this.request)} to ${this.worker} failed (${this.reason}): ${this.detail}`
+  }
+}

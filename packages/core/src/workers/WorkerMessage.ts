@@ -1,0 +1,145 @@
+/**
+ * What a supervisor and a worker say to each other, as schemas: the same words over a message port, a pipe or a plain call.
+ *
+ * A backend carries encoded messages and reads none of them. `Encoded` is structured data only (no functions, no class
+ * instances), so JSON and structured clone both keep it.
+ *
+ * **Order**
+ *
+ * ```text
+ *   supervisor ── Start ─▶ … Request … Cancel … ─▶ Stop ─▶ Force
+ *   worker     ─▶ Ready ─▶ … Healthy, StatusText, Reply, … ─▶ Stopping ─▶ Ended
+ * ```
+ *
+ * `Start` is the first message a worker gets and `Ended` the last it sends. After `Stop` no request is sent any more.
+ *
+ * @since 0.1.0
+ */
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import { Facts } from "./WorkerContext.ts"
+import { WorkerExit } from "./WorkerExit.ts"
+
+/**
+ * From the supervisor.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const ToWorker = Schema.Union([
+  Schema.TaggedStruct("Start", {
+    context: Facts,
+    /** Names of the shared regions that were handed over beside this message. */
+    regions: Schema.Array(Schema.String)
+  }),
+  Schema.TaggedStruct("Request", {
+    id: Schema.Int,
+    tag: Schema.String,
+    /** Encoded by the request's own schema. */
+    payload: Schema.Unknown
+  }),
+  /** Nobody waits for the answer any more. */
+  Schema.TaggedStruct("Cancel", { id: Schema.Int }),
+  /** Starts the worker's plan: everything in it has ended when the budget is over. */
+  Schema.TaggedStruct("Stop", { budgetMillis: Schema.Finite, reason: Schema.String }),
+  /** Let go now. */
+  Schema.TaggedStruct("Force", {})
+])
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type ToWorker = typeof ToWorker.Type
+
+/**
+ * From the worker.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const FromWorker = Schema.Union([
+  Schema.TaggedStruct("Ready", {}),
+  Schema.TaggedStruct("Healthy", {}),
+  Schema.TaggedStruct("StatusText", { text: Schema.String }),
+  Schema.TaggedStruct("Problem", { message: Schema.String }),
+  Schema.TaggedStruct("Reloading", {}),
+  Schema.TaggedStruct("Restarting", {}),
+  Schema.TaggedStruct("Stopping", {}),
+  Schema.TaggedStruct("Reply", {
+    id: Schema.Int,
+    /** `Success` and `Failure` are encoded by the request's own schemas; the others are facts. */
+    result: Schema.Union([
+      Schema.TaggedStruct("Success", { value: Schema.Unknown }),
+      Schema.TaggedStruct("Failure", { error: Schema.Unknown }),
+      /** The handler died or was interrupted. */
+      Schema.TaggedStruct("Defect", { message: Schema.String }),
+      /** No such handler, or the payload is not what its schema allows. Nothing was run. */
+      Schema.TaggedStruct("Refused", {
+        reason: Schema.Literals(["unknown request", "invalid payload", "stopping"]),
+        detail: Schema.String
+      })
+    ])
+  }),
+  Schema.TaggedStruct("Ended", { exit: WorkerExit })
+])
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type FromWorker = typeof FromWorker.Type
+
+/**
+ * A message that no schema of this module allows. `detail` names the path of the mistake.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class InvalidMessage extends Schema.TaggedError<InvalidMessage>()("InvalidMessage", {
+  direction: Schema.Literals(["from worker", "to worker"]),
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return `a message ${this.direction} is not what the protocol allows: ${this.detail}`
+  }
+}
+
+const toWorkerCodec = Schema.toCodecJson(ToWorker)
+const fromWorkerCodec = Schema.toCodecJson(FromWorker)
+
+/**
+ * @category operations
+ * @since 0.1.0
+ */
+export const encodeToWorker: (message: ToWorker) => unknown = Schema.encodeSync(toWorkerCodec)
+
+/**
+ * @category operations
+ * @since 0.1.0
+ */
+export const encodeFromWorker: (message: FromWorker) => unknown = Schema.encodeSync(fromWorkerCodec)
+
+/**
+ * Reads what came over the wire; never trusted.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const readToWorker = (wire: unknown): ToWorker | InvalidMessage =>
+  Result.getOrElse(decodeToWorker(wire), (error) => refuse("to worker", error))
+
+/**
+ * Reads what came over the wire; never trusted.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const readFromWorker = (wire: unknown): FromWorker | InvalidMessage =>
+  Result.getOrElse(decodeFromWorker(wire), (error) => refuse("from worker", error))
+
+const decodeToWorker = Schema.decodeUnknownResult(toWorkerCodec)
+const decodeFromWorker = Schema.decodeUnknownResult(fromWorkerCodec)
+
+const refuse = (direction: InvalidMessage["direction"], error: { readonly message: string }): InvalidMessage =>
+  new InvalidMessage({ direction, detail: error.message.replaceAll(/\s*\n\s*/g, " ") })
