@@ -16,10 +16,10 @@
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Option from "effect/Option"
+import type * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import { BlockingWait, type WaitStrategy } from "../memory/WaitStrategy.ts"
-import { ConsumerState, DETACHED, END } from "./ConsumerState.ts"
+import * as State from "./ConsumerState.ts"
 import * as Gate from "./internal/gate.ts"
 import * as Layout from "./internal/layout.ts"
 import * as Membership from "./internal/membership.ts"
@@ -32,23 +32,7 @@ import { Detached, InvalidArgument, JoinRefused, RingClosed, WouldBlockEventLoop
  * @category models
  * @since 0.1.0
  */
-export interface Options {
-  /** 1 to 112 bytes of UTF-8. */
-  readonly id: string
-  /** Has to be greater than the one before it on a vacant seat; default one more. */
-  readonly generation?: number | undefined
-  /**
-   * Where to begin: the next record, the oldest one that is retained, or a position that was stored. On a vacant seat, never before
-   * its own cursor; the default is that cursor there, else `latest`.
-   */
-  readonly from?: "latest" | "earliest" | number | undefined
-  /** Default `block`. */
-  readonly whenSlow?: "block" | "dropOldest" | "detach" | undefined
-  /** Default `auto`. */
-  readonly commit?: "auto" | "manual" | undefined
-  /** Count what is taken, gaps, empty polls and the greatest lag; default off, and then it costs nothing. */
-  readonly counters?: boolean | undefined
-}
+export type Options = State.Options
 
 /**
  * A consumer of one thread.
@@ -56,7 +40,7 @@ export interface Options {
  * @category models
  * @since 0.1.0
  */
-export type Consumer<A> = ConsumerState<A>
+export type Consumer<A> = State.ConsumerState<A>
 
 const STATES = { block: Gate.GATING, dropOldest: Gate.READING, detach: Gate.YIELDING } as const
 
@@ -104,7 +88,7 @@ export const make = Effect.fnUntraced(function* <A>(
         ring.waking.rang(core.words)
       })
   )
-  const consumer = new ConsumerState(ring, seat, options)
+  const consumer = new State.ConsumerState(ring, seat, options)
   ring.waking.rang(core.words)
   if (typeof options.from === "number" && options.from > consumer.joinedAt) {
     return yield* refuse(options.id, "InvalidOption", `a position up to ${consumer.joinedAt}`, String(options.from))
@@ -130,7 +114,7 @@ const explain = (
 type TakeError = RingClosed | Detached
 
 const endOf = <A>(consumer: Consumer<A>, answer: number): TakeError =>
-  answer === DETACHED
+  answer === State.DETACHED
     ? new Detached({ id: consumer.id, position: consumer.position })
     : new RingClosed({ side: "consumer" })
 
@@ -141,7 +125,7 @@ const taking = <A, B>(consumer: Consumer<A>, step: () => B | number, commits: bo
     const go: Effect.Effect<B, TakeError> = Effect.suspend(() => {
       const answer = step()
       if (typeof answer !== "number") return Effect.succeed(answer)
-      if (answer === END || answer === DETACHED) return Effect.fail(endOf(consumer, answer))
+      if (answer === State.END || answer === State.DETACHED) return Effect.fail(endOf(consumer, answer))
       return Effect.flatMap(consumer.ring.waking.sleep(consumer.bed, consumer.hasAnswer), () => go)
     })
     return Effect.onExit(go, (exit) =>
@@ -176,9 +160,9 @@ export const tryTake = <A>(consumer: Consumer<A>): Effect.Effect<Option.Option<A
     const answer = consumer.takeUnsafe(1)
     if (typeof answer !== "number") {
       consumer.settle()
-      return Effect.succeed(Option.some(answer[0] as A))
+      return Effect.succeedSome(answer[0] as A)
     }
-    return answer === 0 ? Effect.succeed(Option.none()) : Effect.fail(endOf(consumer, answer))
+    return answer === 0 ? Effect.succeedNone : Effect.fail(endOf(consumer, answer))
   })
 
 /**

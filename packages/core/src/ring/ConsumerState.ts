@@ -13,13 +13,36 @@
  */
 import type { View } from "../memory/Record.ts"
 import type { Bed } from "../memory/Waking.ts"
+import * as Beds from "./internal/beds.ts"
 import * as Epoch from "./internal/epoch.ts"
 import * as Gate from "./internal/gate.ts"
+import { Stopwatch } from "./internal/latency.ts"
 import * as Layout from "./internal/layout.ts"
 import * as Read from "./internal/read.ts"
 import * as Tally from "./internal/tally.ts"
-import type { Options } from "./Consumer.ts"
-import * as Ring from "./Ring.ts"
+import type * as Ring from "./Ring.ts"
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  /** 1 to 112 bytes of UTF-8. */
+  readonly id: string
+  /** Has to be greater than the one before it on a vacant seat; default one more. */
+  readonly generation?: number | undefined
+  /**
+   * Where to begin: the next record, the oldest one that is retained, or a position that was stored. On a vacant seat, never before
+   * its own cursor; the default is that cursor there, else `latest`.
+   */
+  readonly from?: "latest" | "earliest" | number | undefined
+  /** Default `block`. */
+  readonly whenSlow?: "block" | "dropOldest" | "detach" | undefined
+  /** Default `auto`. */
+  readonly commit?: "auto" | "manual" | undefined
+  /** Count what is taken, gaps, empty polls and the greatest lag; default off, and then it costs nothing. */
+  readonly counters?: boolean | undefined
+}
 
 /**
  * Answers of `takeUnsafe` and `processUnsafe` beside records: nothing yet (0), everything taken from a closed ring, detached.
@@ -69,6 +92,8 @@ export class ConsumerState<A> {
   private missed: number
   private readonly auto: boolean
   private readonly counters: boolean
+  /** In a ring that measures. @internal */
+  readonly stopwatch: Stopwatch | undefined
   private readonly base: number
   /** The sequence whose position was last asked for, and how far from `base` it was. */
   private askedSequence: number
@@ -86,11 +111,12 @@ export class ConsumerState<A> {
     const { core } = ring
     this.id = options.id
     this.ring = ring
-    this.bed = Ring.readersBed(core)
+    this.bed = Beds.ofReaders(core)
     this.view = ring.record.view(core.memory)
     this.tookOver = core.tookOver
     this.auto = options.commit !== "manual"
     this.counters = options.counters ?? false
+    this.stopwatch = core.layout.measures ? new Stopwatch(core, seat, ring.now) : undefined
     const joined = Atomics.load(core.words, seat + Layout.SEAT_CURSOR)
     this.joinedAt = Epoch.position(core, joined)
     this.base = this.joinedAt
@@ -192,18 +218,29 @@ export class ConsumerState<A> {
     if (Read.mustCopy(core)) this.skip()
     const n = Read.poll(core, Math.min(limit, this.ring.capacity))
     if (n > 0) {
-      if (this.counters) this.tally(n)
+      if (this.counters) this.tallyLag()
       return n
     }
     if (this.counters) Tally.add(this.ring.core, core.seat + Layout.SEAT_EMPTY_POLLS, 1)
     return Read.isAtEnd(core) ? END : 0
   }
 
-  private tally(n: number): void {
+  private tallyLag(): void {
     const { core, ring } = this
     const lag = Layout.distance(core.position, Atomics.load(ring.core.words, Layout.CLAIM_WORD))
-    Tally.add(ring.core, core.seat + Layout.SEAT_CONSUMED, n)
     Tally.raise(ring.core, core.seat + Layout.SEAT_GREATEST_LAG, lag)
+  }
+
+  /** Counts records that are handed out, and measures how long ago they were published, if that was read. @internal */
+  handOut(records: number, times: ReadonlyArray<number> | undefined): void {
+    if (this.counters) Tally.add(this.ring.core, this.core.seat + Layout.SEAT_CONSUMED, records)
+    if (times !== undefined) this.stopwatch?.tookAll(times)
+  }
+
+  /** When those records were published, which are held; `undefined` in a ring that does not measure. @internal */
+  timesOf(sequences: ReadonlyArray<number>): ReadonlyArray<number> | undefined {
+    const { stopwatch } = this
+    return stopwatch === undefined ? undefined : sequences.map((at) => stopwatch.publishedAt(at))
   }
 
   /** Takes up to `limit` records now, as copies; or 0, `END`, `DETACHED`. What was taken before is committed first. */
@@ -238,16 +275,16 @@ export class ConsumerState<A> {
       found.push(this.view.read())
       sequences.push(at)
     }
-    this.overtaken = 0
-    this.sequences = sequences
-    if (!Read.mustCopy(core)) return found
-    const gone = Read.lost(core, n)
+    const times = this.timesOf(sequences)
+    const gone = Read.mustCopy(core) ? Read.lost(core, n) : 0
     this.overtaken = gone
-    if (gone === 0) return found
     this.miss(gone)
-    const isWhole = (at: number): boolean => Layout.distance(first, at) >= gone
-    this.sequences = sequences.filter(isWhole)
-    return found.filter((_, k) => isWhole(sequences[k] ?? first))
+    // The copies of those that were overtaken are at the beginning.
+    let torn = 0
+    while (torn < found.length && Layout.distance(first, sequences[torn] ?? first) < gone) torn++
+    this.sequences = torn === 0 ? sequences : sequences.slice(torn)
+    this.handOut(found.length - torn, times?.slice(torn))
+    return torn === 0 ? found : found.slice(torn)
   }
 
   /** @internal */
@@ -270,27 +307,53 @@ export class ConsumerState<A> {
     const { layout, mask } = this.ring.core
     const first = core.position
     const position = this.position
+    const last = core.marked ? this.lastRecord(first, n) : n - 1
+    const handle = this.stopwatch === undefined ? handler : this.timed(this.stopwatch, handler, first, last)
     let i = 0
+    let skipped = 0
     try {
-      for (; i < n; i++) {
+      for (; i <= last; i++) {
         const at = (first + i) | 0
-        if (core.marked && Read.isTombstone(core, at)) continue
+        if (core.marked && Read.isTombstone(core, at)) {
+          skipped++
+          continue
+        }
         view.moveTo(layout.slotsByte + (at & mask) * layout.slotBytes)
-        handler(view.slot, position + i, i === n - 1)
+        handle(view.slot, position + i, i === last)
       }
-    } finally {
+      // Those after the last record, if there are any, are tombstones.
+      core.position = (first + n) | 0
+    } catch (error) {
       core.position = (first + i) | 0
+      throw error
+    } finally {
+      this.handOut(i - skipped, undefined)
       this.settle()
     }
     return n
   }
 
+  /** Index of the last of `n` sequences that is no tombstone, or -1. */
+  private lastRecord(first: number, n: number): number {
+    let last = n - 1
+    while (last >= 0 && Read.isTombstone(this.core, (first + last) | 0)) last--
+    return last
+  }
+
+  /** Measures the records up to index `last` as taken, and answers a handler that is measured. */
+  private timed(stopwatch: Stopwatch, handler: Handler<A>, first: number, last: number): Handler<A> {
+    const sequences = Array.from({ length: last + 1 }, (_, i) => (first + i) | 0)
+    stopwatch.tookAll(this.timesOf(sequences.filter((at) => !Read.isTombstone(this.core, at))) ?? [])
+    return stopwatch.handler(handler)
+  }
+
   private processCopies(handler: Handler<A>, limit: number): number {
     const taken = this.takeUnsafe(limit)
     if (typeof taken === "number") return taken
+    const handle = this.stopwatch === undefined ? handler : this.stopwatch.handler(handler)
     let i = 0
     try {
-      for (; i < taken.length; i++) handler(taken[i] as A, this.positionOf(i), i === taken.length - 1)
+      for (; i < taken.length; i++) handle(taken[i] as A, this.positionOf(i), i === taken.length - 1)
     } finally {
       if (i < taken.length) this.standBefore(i)
       this.settle()

@@ -139,6 +139,7 @@ const hold = <A>(consumer: Consumer.Consumer<A>, n: number): Held<A> | undefined
   core.position = (first + n) | 0
   if (sequences.length === 0) return undefined
   consumer.leased = true
+  consumer.handOut(sequences.length, consumer.timesOf(sequences))
   // A view of its own, so that a later lease does not make this one readable again.
   const view = consumer.ring.record.view(consumer.ring.core.memory)
   const { layout, mask } = consumer.ring.core

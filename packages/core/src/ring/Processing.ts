@@ -73,6 +73,21 @@ export const processAvailable = <A, E, R>(
     return Effect.succeed(0)
   })
 
+/** In a ring that measures, how long the handler takes: each attempt on its own. */
+const measured = <A, E, R>(
+  { stopwatch }: Consumer.Consumer<A>,
+  handling: Effect.Effect<void, E, R>
+): Effect.Effect<void, E, R> =>
+  stopwatch === undefined
+    ? handling
+    : Effect.suspend(() => {
+        const begin = stopwatch.now()
+        return Effect.ensuring(
+          handling,
+          Effect.sync(() => stopwatch.handled(stopwatch.now() - begin))
+        )
+      })
+
 const handleAll = Effect.fnUntraced(function* <A, E, R>(
   consumer: Consumer.Consumer<A>,
   records: ReadonlyArray<A>,
@@ -81,7 +96,10 @@ const handleAll = Effect.fnUntraced(function* <A, E, R>(
 ): Effect.fn.Return<number, HandlerFailed, R> {
   for (let i = 0; i < records.length; i++) {
     const position = consumer.positionOf(i)
-    const one = Effect.suspend(() => handler(records[i] as A, { position, endOfBatch: i === records.length - 1 }))
+    const one = measured(
+      consumer,
+      Effect.suspend(() => handler(records[i] as A, { position, endOfBatch: i === records.length - 1 }))
+    )
     const handled = typeof policy === "object" ? Effect.retry(one, policy.retry) : one
     const exit = yield* Effect.exit(
       Effect.onExit(handled, (exit) =>

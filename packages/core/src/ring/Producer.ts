@@ -13,8 +13,10 @@ import type * as Scope from "effect/Scope"
 import { RecordError, type View } from "../memory/Record.ts"
 import { BlockingWait, type WaitStrategy } from "../memory/WaitStrategy.ts"
 import type { Bed } from "../memory/Waking.ts"
+import * as Beds from "./internal/beds.ts"
 import * as Claim from "./internal/claim.ts"
 import * as Epoch from "./internal/epoch.ts"
+import { PublicationTimes } from "./internal/latency.ts"
 import * as Layout from "./internal/layout.ts"
 import * as Membership from "./internal/membership.ts"
 import * as Tally from "./internal/tally.ts"
@@ -67,6 +69,8 @@ export class Producer<A> {
   private readonly slotBytes: number
   private readonly mask: number
   private readonly counters: boolean
+  /** In a ring that measures. */
+  private readonly times: PublicationTimes | undefined
   private wait: BlockingWait | undefined
 
   /** @internal */
@@ -74,12 +78,13 @@ export class Producer<A> {
     this.ring = ring
     this.index = index
     this.core = new Claim.ProducerCore(ring.core, index)
-    this.bed = Ring.writersBed(ring.core)
+    this.bed = Beds.ofWriters(ring.core)
     this.view = ring.record.view(ring.core.memory)
     this.slotsByte = ring.core.layout.slotsByte
     this.slotBytes = ring.core.layout.slotBytes
     this.mask = ring.core.mask
     this.counters = options.counters ?? false
+    this.times = ring.core.layout.measures ? new PublicationTimes(ring.core, ring.now) : undefined
   }
 
   /**
@@ -99,6 +104,7 @@ export class Producer<A> {
       return answer
     }
     this.writeAll(n, write)
+    if (this.times !== undefined) this.times.write(this.core.sequence, n)
     if (Claim.publish(this.core, n) !== 0) this.ring.waking.rang(this.ring.core.words)
     if (this.counters) Tally.add(this.ring.core, this.core.line + Layout.PRODUCER_PUBLISHED, n)
     return 0

@@ -10,6 +10,7 @@
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Beds from "./internal/beds.ts"
 import * as Gate from "./internal/gate.ts"
 import * as Membership from "./internal/membership.ts"
 import * as Ring from "./Ring.ts"
@@ -41,7 +42,7 @@ export const awaitConsumers = <A>(
     if (seen === "yes") return Effect.void
     // Whoever is joining holds the lock for an instant.
     const pause =
-      seen === "busy" ? Effect.yieldNow : ring.waking.sleep(Ring.writersBed(ring.core), () => look() !== "no")
+      seen === "busy" ? Effect.yieldNow : ring.waking.sleep(Beds.ofWriters(ring.core), () => look() !== "no")
     return Effect.flatMap(pause, () => wait)
   })
   const what = "count" in wanted ? `${wanted.count} consumer(s)` : `consumers ${wanted.ids.join(", ")}`

@@ -28,7 +28,10 @@ export interface Seat {
   readonly lag: number
   /** It sleeps in a blocking call of its own, and is not stuck. */
   readonly isParked: boolean
-  /** The rest is counted only if the consumer was made with `counters`. */
+  /**
+   * Records that were handed out; those put back and taken again, twice. This and the rest is counted only if the consumer was
+   * made with `counters`; the heir of a vacant seat goes on counting.
+   */
   readonly consumed: number
   readonly gaps: number
   readonly emptyPolls: number
@@ -46,6 +49,7 @@ export interface Snapshot {
   /** Position of the next record. */
   readonly claimed: number
   readonly seats: ReadonlyArray<Seat>
+  /** This and the next two are counted always, in 32 bits, where nobody is held up by it. */
   readonly tombstones: number
   /** Records that passed while nobody was seated. */
   readonly unobserved: number
@@ -85,15 +89,15 @@ export const snapshot = <A>(ring: Ring.Ring<A>): Effect.Effect<Snapshot> =>
         owner,
         position: Epoch.position(core, claim) - Math.max(0, Layout.distance(cursor, claim)),
         lag: Math.max(0, Layout.distance(cursor, claim)),
-        isParked: Tally.read(core, seat + Layout.SEAT_PARKED) === 1,
+        isParked: Tally.isParked(core, seat),
         consumed: Tally.read(core, seat + Layout.SEAT_CONSUMED),
         gaps: Tally.read(core, seat + Layout.SEAT_GAPS),
         emptyPolls: Tally.read(core, seat + Layout.SEAT_EMPTY_POLLS),
-        greatestLag: Tally.read(core, seat + Layout.SEAT_GREATEST_LAG)
+        greatestLag: Tally.readWord(core, seat + Layout.SEAT_GREATEST_LAG)
       })),
-      tombstones: Tally.read(core, Layout.TOMBSTONES_WORD),
-      unobserved: Tally.read(core, Layout.UNOBSERVED_WORD),
-      givenUp: Tally.read(core, Layout.GIVEN_UP_WORD),
+      tombstones: Tally.readWord(core, Layout.TOMBSTONES_WORD),
+      unobserved: Tally.readWord(core, Layout.UNOBSERVED_WORD),
+      givenUp: Tally.readWord(core, Layout.GIVEN_UP_WORD),
       published: Tally.sumOfProducers(core, Layout.PRODUCER_PUBLISHED),
       fullWaits: Tally.sumOfProducers(core, Layout.PRODUCER_FULL_WAITS)
     }

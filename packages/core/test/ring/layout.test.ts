@@ -15,6 +15,7 @@ const shape: Layout.RingShape = {
   maxConsumers: 2,
   required: 0,
   start: 2 ** 31 - 3,
+  measures: false,
   fingerprint: { low: 1, high: 2 }
 }
 

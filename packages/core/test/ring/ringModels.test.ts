@@ -5,6 +5,7 @@
 import { type ExploreOptions, Strategy } from "@selvedge/testing/model"
 import { it } from "@selvedge/testing/vitest"
 import { describe } from "vitest"
+import * as Counters from "../model/ringCounters.model.ts"
 import * as Close from "../model/ringClose.model.ts"
 import * as Death from "../model/ringDeath.model.ts"
 import * as Members from "../model/ringMembers.model.ts"
@@ -61,4 +62,12 @@ describe("ends", () => {
 describe("deaths", () => {
   it.model("the hole of the only producer is filled [R3]", Death.alone, LIMIT)
   it.model("the holes of two producers are filled, and no other record [R3]", Death.bothAtOnce, LIMIT)
+})
+
+describe("counters", () => {
+  it.model(
+    "a counter is read whole over the end of 32 bits, also after its writer died [R13]",
+    Counters.wideCrash,
+    LIMIT
+  )
 })

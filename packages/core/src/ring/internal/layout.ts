@@ -19,19 +19,25 @@
  *  7  membership       lock        next owner                           joiners
  *  8  epoch            half turns of the claim word                     producers, four times a turn
  *  9  tally            tombstones  unobserved  given up                 producers, joiners
- *  10 … 10+P           owner       intent     published    full waits   one producer each
- *  10+P …  (2 each)    cursor      touch      consumed     gaps  parked empty polls  greatest lag     its consumer
+ *  10 … 10+P           owner       intent     published (3)             full waits (3)                  one producer each
+ *  10+P …  (2 each)    cursor      touch      parked       greatest lag consumed (3) gaps (3) empty polls (3)  its consumer
  *                      state       generation owner        id length    id (28 words)                 joiners
  *  stamps              C words, rounded up to lines
- *  slots               C × S bytes
+ *  slots               C × S bytes, rounded up to lines
+ *  times               C × 8 bytes, rounded up to lines: when the record was published          whoever publishes
+ *  histograms          2 for each seat, of 20 lines: publish to take, then handler              its consumer
  * ```
+ *
+ * What is followed by (3) is a number of 53 bits (memory/internal/wide.ts). Times and histograms (memory/internal/histogram.ts) are
+ * there only in a ring that was asked to measure. A time is a `Float64` of nanoseconds on the monotonic clock, which is
+ * one for all threads of a process; it is written like the record, before the publication that makes both visible.
  *
  * **Invariants**
  *
  * 1. `C` is a power of two and at most 2^28, so `sequence & (C - 1)` is the slot, the distance of two live sequences fits a
  *    signed word, and 30 bits of a sequence (stamps) and 31 (intents) tell live ones apart.
  * 2. `S` is a multiple of 8.
- * 3. One writer role per line.
+ * 3. One writer role per line; a time belongs to its slot.
  *
  * Source: the power-of-two mask and padded cursors are the LMAX Disruptor's; a stamp per slot is from Vyukov's bounded
  * queue; a descriptor of the bytes is Agrona's habit.
@@ -39,7 +45,9 @@
  * @internal
  */
 import * as Header from "../../memory/internal/header.ts"
+import { HISTOGRAM_WORDS } from "../../memory/internal/histogram.ts"
 import { isPowerOfTwo, LINE_BYTES, LINE_WORDS, roundUpToLine } from "../../memory/internal/line.ts"
+import { WIDE_WORDS } from "../../memory/internal/wide.ts"
 
 /** `"SLVR"` read as one little-endian word. */
 export const MAGIC = 0x52564c53
@@ -49,6 +57,8 @@ export const VERSION = 1
 
 export const MAX_CAPACITY = 2 ** 28
 export const MAX_SLOT_BYTES = 2 ** 20
+/** Of a region: a byte's index is a signed word in the accessors of records. */
+export const MAX_BYTES = 2 ** 31 - 128
 export const MAX_MEMBERS = 64
 /** Bytes of a consumer's id in UTF-8. */
 export const MAX_ID_BYTES = 112
@@ -75,6 +85,10 @@ export const UNOBSERVED_WORD = TOMBSTONES_WORD + 1
 export const GIVEN_UP_WORD = TOMBSTONES_WORD + 2
 const FIRST_PRODUCER_WORD = 10 * LINE_WORDS
 
+/** Bits of the mode. */
+const MULTI = 1
+const MEASURES = 2
+
 /** Bits of the state word. */
 export const CLOSED = 1
 export const READERS_ASLEEP = 2
@@ -84,22 +98,25 @@ export const WRITERS_ASLEEP = 4
 export const PRODUCER_OWNER = 0
 export const PRODUCER_INTENT = 1
 export const PRODUCER_PUBLISHED = 2
-export const PRODUCER_FULL_WAITS = 3
+export const PRODUCER_FULL_WAITS = PRODUCER_PUBLISHED + WIDE_WORDS
 
 /** Words of a seat: the first line is written by its consumer, the second by joiners. */
 export const SEAT_CURSOR = 0
 export const SEAT_TOUCH = 1
-export const SEAT_CONSUMED = 2
-export const SEAT_GAPS = 3
-export const SEAT_PARKED = 4
-export const SEAT_EMPTY_POLLS = 5
-export const SEAT_GREATEST_LAG = 6
+export const SEAT_PARKED = 2
+export const SEAT_GREATEST_LAG = 3
+export const SEAT_CONSUMED = 4
+export const SEAT_GAPS = SEAT_CONSUMED + WIDE_WORDS
+export const SEAT_EMPTY_POLLS = SEAT_GAPS + WIDE_WORDS
+/** The first word after what a seat's consumer counts, which begins at `SEAT_PARKED`. */
+export const SEAT_COUNTED_END = SEAT_EMPTY_POLLS + WIDE_WORDS
 export const SEAT_STATE = LINE_WORDS
 export const SEAT_GENERATION = LINE_WORDS + 1
 export const SEAT_OWNER = LINE_WORDS + 2
 export const SEAT_ID_LENGTH = LINE_WORDS + 3
 export const SEAT_ID = LINE_WORDS + 4
 const SEAT_WORDS = 2 * LINE_WORDS
+const SEAT_HISTOGRAMS = 2
 
 /** The shape a ring is asked to have. */
 export interface RingShape {
@@ -116,6 +133,8 @@ export interface RingShape {
   readonly required: number
   /** First sequence, 53 bits. */
   readonly start: number
+  /** Whether it has times and histograms. */
+  readonly measures: boolean
   readonly fingerprint: Header.Fingerprint
 }
 
@@ -124,11 +143,20 @@ export interface RingLayout extends RingShape {
   readonly seatsWord: number
   readonly stampsWord: number
   readonly slotsByte: number
+  readonly timesByte: number
+  readonly histogramsWord: number
   readonly totalBytes: number
 }
 
 /** A number of the shape that cannot be. */
-export type ShapeProblem = "capacity" | "slotBytes" | "maxProducers" | "maxConsumers" | "required" | "start"
+export type ShapeProblem =
+  | "capacity"
+  | "slotBytes"
+  | "maxProducers"
+  | "maxConsumers"
+  | "required"
+  | "start"
+  | "totalBytes"
 
 /** What makes a region no ring of ours. */
 export type RegionProblem = "magic" | "version" | "shape" | "size"
@@ -143,7 +171,7 @@ export const problemOf = (shape: RingShape): ShapeProblem | undefined => {
   if (!within(shape.maxConsumers, 1, MAX_MEMBERS)) return "maxConsumers"
   if (!within(shape.required, 0, shape.maxConsumers)) return "required"
   if (!within(shape.start, 0, 2 ** 52)) return "start"
-  return undefined
+  return make(shape).totalBytes > MAX_BYTES ? "totalBytes" : undefined
 }
 
 /** Works out the offsets of a shape without a problem. */
@@ -151,12 +179,17 @@ export const make = (shape: RingShape): RingLayout => {
   const seatsWord = FIRST_PRODUCER_WORD + shape.maxProducers * LINE_WORDS
   const stampsWord = seatsWord + shape.maxConsumers * SEAT_WORDS
   const slotsByte = roundUpToLine((stampsWord + shape.capacity) * 4)
+  const timesByte = roundUpToLine(slotsByte + shape.capacity * shape.slotBytes)
+  const histogramsByte = shape.measures ? roundUpToLine(timesByte + shape.capacity * 8) : timesByte
+  const histogramsBytes = shape.measures ? shape.maxConsumers * SEAT_HISTOGRAMS * HISTOGRAM_WORDS * 4 : 0
   return {
     ...shape,
     seatsWord,
     stampsWord,
     slotsByte,
-    totalBytes: roundUpToLine(slotsByte + shape.capacity * shape.slotBytes)
+    timesByte,
+    histogramsWord: histogramsByte >> 2,
+    totalBytes: histogramsByte + histogramsBytes
   }
 }
 
@@ -168,7 +201,7 @@ export const format = (memory: SharedArrayBuffer, layout: RingLayout): void => {
   words[SLOT_BYTES_WORD] = layout.slotBytes
   words[PRODUCERS_WORD] = layout.maxProducers
   words[CONSUMERS_WORD] = layout.maxConsumers
-  words[MODE_WORD] = layout.multi ? 1 : 0
+  words[MODE_WORD] = (layout.multi ? MULTI : 0) | (layout.measures ? MEASURES : 0)
   words[REQUIRED_WORD] = layout.required
   words[START_WORD] = layout.start | 0
   words[START_WORD + 1] = Math.floor(layout.start / 2 ** 32)
@@ -197,13 +230,14 @@ export const read = (memory: SharedArrayBuffer): RingLayout | RegionProblem => {
     capacity: words[CAPACITY_WORD] ?? 0,
     slotBytes: words[SLOT_BYTES_WORD] ?? 0,
     maxProducers: words[PRODUCERS_WORD] ?? 0,
-    multi: words[MODE_WORD] === 1,
+    multi: ((words[MODE_WORD] ?? 0) & MULTI) !== 0,
+    measures: ((words[MODE_WORD] ?? 0) & MEASURES) !== 0,
     maxConsumers: words[CONSUMERS_WORD] ?? 0,
     required: words[REQUIRED_WORD] ?? 0,
     start: (words[START_WORD + 1] ?? 0) * 2 ** 32 + ((words[START_WORD] ?? 0) >>> 0),
     fingerprint: Header.fingerprintIn(words)
   }
-  if (problemOf(shape) !== undefined) return "shape"
+  if (problemOf(shape) !== undefined || ((words[MODE_WORD] ?? 0) & ~(MULTI | MEASURES)) !== 0) return "shape"
   const layout = make(shape)
   return memory.byteLength < layout.totalBytes ? "size" : layout
 }
@@ -213,6 +247,14 @@ export const producerWord = (index: number): number => FIRST_PRODUCER_WORD + ind
 
 /** First word of a consumer's seat. */
 export const seatWord = (layout: RingLayout, index: number): number => layout.seatsWord + index * SEAT_WORDS
+
+/** First word of a seat's histogram of times from publish to take; that of its handler follows. */
+export const takeHistogramWord = (layout: RingLayout, seat: number): number =>
+  layout.histogramsWord + ((seat - layout.seatsWord) / SEAT_WORDS) * SEAT_HISTOGRAMS * HISTOGRAM_WORDS
+
+/** First word of a seat's histogram of how long its handler took. */
+export const handlerHistogramWord = (layout: RingLayout, seat: number): number =>
+  takeHistogramWord(layout, seat) + HISTOGRAM_WORDS
 
 /** Word of the stamp of a sequence's slot. */
 export const stampWord = (layout: RingLayout, sequence: number): number =>

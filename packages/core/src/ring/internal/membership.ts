@@ -25,6 +25,7 @@
  *
  * @internal
  */
+import * as Histogram from "../../memory/internal/histogram.ts"
 import { wake } from "./claim.ts"
 import type { RingCore } from "./core.ts"
 import * as Gate from "./gate.ts"
@@ -103,8 +104,11 @@ const sit = (core: RingCore, seat: number, request: JoinRequest): void => {
   core.tookOver = takesOver
   words[seat + Layout.SEAT_GENERATION] = request.generation === 0 ? (takesOver ? last + 1 : 1) : request.generation
   words[seat + Layout.SEAT_OWNER] = request.owner
+  // The one before may have died asleep.
+  words[seat + Layout.SEAT_PARKED] = 0
   if (!takesOver) {
     writeId(words, seat, request.id)
+    forget(core, seat)
     // What passed until now, with nobody seated, is counted before somebody is.
     Gate.refresh(core)
     Atomics.store(words, seat + Layout.SEAT_CURSOR, Atomics.load(words, Layout.CLAIM_WORD))
@@ -115,6 +119,15 @@ const sit = (core: RingCore, seat: number, request: JoinRequest): void => {
   }
   // Seen by a recovery: the cursor is one from which everything is kept.
   Atomics.store(words, seat + Layout.SEAT_STATE, request.state)
+}
+
+/** A new consumer counts from 0; the heir of a vacant seat goes on. */
+const forget = (core: RingCore, seat: number): void => {
+  const { layout, words } = core
+  for (let i = Layout.SEAT_PARKED; i < Layout.SEAT_COUNTED_END; i++) words[seat + i] = 0
+  if (!layout.measures) return
+  Histogram.clear(words, Layout.takeHistogramWord(layout, seat))
+  Histogram.clear(words, Layout.handlerHistogramWord(layout, seat))
 }
 
 /** Gives a seat back. `false` if it was not that owner's. */

@@ -56,6 +56,7 @@ export const makeRing = (options: RingOptions): State => {
     maxConsumers: options.consumers,
     required: options.required ?? 0,
     start: options.start ?? 0,
+    measures: false,
     fingerprint: { low: 0, high: 0 }
   })
   const memory = new SharedArrayBuffer(layout.totalBytes)
