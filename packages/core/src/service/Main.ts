@@ -31,6 +31,8 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as Setting from "../config/Setting.ts"
+import * as DumpFacts from "../inspection/DumpFacts.ts"
+import { DumpSources } from "../inspection/DumpSources.ts"
 import * as Failure from "../internal/failure.ts"
 import * as ShutdownPlan from "../shutdown/ShutdownPlan.ts"
 import * as ShutdownReason from "../shutdown/ShutdownReason.ts"
@@ -93,6 +95,8 @@ export interface Options<in out A = never> extends ShutdownPlan.Options {
   readonly budgetGiven?: (() => Duration.Duration | undefined) | undefined
   /** Exit with 128 + n, not 0, after a clean stop by signal n. Default false. */
   readonly signalExitCode?: boolean | undefined
+  /** What SIGQUIT writes to stderr: lines for people (default), or one line of JSON. */
+  readonly dumpFormat?: "text" | "json" | undefined
 }
 
 /**
@@ -100,7 +104,8 @@ export interface Options<in out A = never> extends ShutdownPlan.Options {
  * @since 0.1.0
  */
 export const settings = {
-  signalExitCode: Setting.boolean("SELVEDGE_SIGNAL_EXIT_CODE", "signalExitCode", false)
+  signalExitCode: Setting.boolean("SELVEDGE_SIGNAL_EXIT_CODE", "signalExitCode", false),
+  dumpFormat: Setting.word("SELVEDGE_DUMP_FORMAT", "dumpFormat", ["text", "json"], "text")
 } as const
 
 /**
@@ -187,7 +192,9 @@ const once = <A, E>(
 ): Effect.Effect<Outcome, Setting.InvalidSetting> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.gen(function* () {
-      const { life, registryScope } = yield* Effect.onError(prepare(name, options), () => Effect.sync(ended))
+      const { dumpFormat, life, registryScope } = yield* Effect.onError(prepare(name, options), () =>
+        Effect.sync(ended)
+      )
       const immediate = yield* Deferred.make<Outcome>()
       const exitNow = (signal: string): void => {
         const exitCode = ExitCode.ofSignal(signal)
@@ -195,7 +202,7 @@ const once = <A, E>(
         Deferred.doneUnsafe(immediate, Exit.succeed(outcome))
       }
       const run = Effect.runForkWith(life.context)
-      const events = run(listen(life, { hasReload: options.onReload !== undefined, exitNow }))
+      const events = run(listen(life, { hasReload: options.onReload !== undefined, dumpFormat, exitNow }))
       // The registry is closed by the driver, not by this effect: a third signal must not wait for it.
       const dispose = Effect.sync(() => {
         life.dispose()
@@ -239,7 +246,8 @@ const known: Readonly<Record<keyof Options, true>> = {
   postStop: true,
   onReload: true,
   budgetGiven: true,
-  signalExitCode: true
+  signalExitCode: true,
+  dumpFormat: true
 }
 
 /** Everything that can be refused, before anything starts. */
@@ -248,6 +256,7 @@ const prepare = Effect.fnUntraced(function* <A>(name: string, options: Options<A
   yield* checkName(name)
   const budget = yield* ShutdownPlan.make(options)
   const signalExitCode = yield* settings.signalExitCode.resolve(options.signalExitCode)
+  const dumpFormat = yield* settings.dumpFormat.resolve(options.dumpFormat)
   const root = new TokenTree.TokenNode({ planned: true })
   const registryScope = yield* Scope.make()
   const tasks = yield* TaskRegistry.make({
@@ -261,7 +270,7 @@ const prepare = Effect.fnUntraced(function* <A>(name: string, options: Options<A
     return given === undefined ? undefined : Duration.toNanosUnsafe(given)
   }
   const life = new Life({ name, budget, root, tasks, guard, signalExitCode, context, givenNanos })
-  return { life, registryScope }
+  return { life, registryScope, dumpFormat }
 })
 
 /** The whole life, in the order of the table. */
@@ -368,6 +377,8 @@ const surroundings = (life: Life) => {
   }
   const context = Context.make(Lifecycle, lifecycle).pipe(
     Context.add(TaskRegistry.TaskRegistry, life.tasks),
+    Context.add(DumpSources, Context.get(life.inspected, DumpSources)),
+    Context.add(DumpFacts.Service, Context.get(life.inspected, DumpFacts.Service)),
     Context.add(ShutdownToken, life.root)
   )
   return {

@@ -101,18 +101,29 @@ const DEEPEST_INDENT = 40
  * @category operations
  * @since 0.1.0
  */
-export const renderTree = (tasks: ReadonlyArray<TaskInfo>): string => {
+export const renderTree = (tasks: ReadonlyArray<TaskInfo>): string => renderTreeWith(tasks, (task) => [describe(task)])
+
+/**
+ * The same for other rows of tasks, with the lines of each given: the first stands at the branch, the others below it.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const renderTreeWith = <Row extends { readonly id: number; readonly parentId: number | null | undefined }>(
+  tasks: ReadonlyArray<Row>,
+  linesOf: (task: Row) => ReadonlyArray<string>
+): string => {
   const ids = new Set(tasks.map((task) => task.id))
-  const children = new Map<number | undefined, Array<TaskInfo>>()
+  const children = new Map<number | undefined, Array<Row>>()
   for (const task of tasks) {
-    const parent = task.parentId !== undefined && ids.has(task.parentId) ? task.parentId : undefined
+    const parent = typeof task.parentId === "number" && ids.has(task.parentId) ? task.parentId : undefined
     const siblings = children.get(parent)
     if (siblings === undefined) children.set(parent, [task])
     else siblings.push(task)
   }
   const lines: Array<string> = []
   // A stack of rows still to print, not recursion: a chain of tasks may be deep.
-  const stack: Array<{ readonly task: TaskInfo; readonly indent: string; readonly last: boolean }> = []
+  const stack: Array<{ readonly task: Row; readonly indent: string; readonly last: boolean }> = []
   const push = (parent: number | undefined, indent: string): void => {
     const siblings = children.get(parent) ?? []
     for (let i = siblings.length - 1; i >= 0; i--) {
@@ -122,8 +133,11 @@ export const renderTree = (tasks: ReadonlyArray<TaskInfo>): string => {
   push(undefined, "")
   while (stack.length > 0) {
     const { indent, last, task } = stack.pop()!
-    lines.push(`${indent}${last ? "└─" : "├─"} ${describe(task)}`)
-    push(task.id, indent.length >= DEEPEST_INDENT * 3 ? indent : `${indent}${last ? "   " : "│  "}`)
+    const below = `${indent}${last ? "   " : "│  "}`
+    linesOf(task).forEach((line, index) =>
+      lines.push(`${index === 0 ? `${indent}${last ? "└─" : "├─"}` : below} ${line}`)
+    )
+    push(task.id, indent.length >= DEEPEST_INDENT * 3 ? indent : below)
   }
   return lines.join("\n")
 }

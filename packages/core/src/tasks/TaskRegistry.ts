@@ -28,6 +28,7 @@
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
 import { dual } from "effect/Function"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -128,6 +129,10 @@ export interface Shape {
   readonly joinAll: (deadline: Deadline) => Effect.Effect<void, ShutdownDeadlineExceeded | Setting.InvalidSetting>
   /** The rows of `snapshot`, now, for plain callbacks. */
   readonly snapshotUnsafe: () => ReadonlyArray<TaskInfo>
+  /** `stats`, now. */
+  readonly statsUnsafe: () => Stats
+  /** The fiber of a live task, for who looks at tasks; none once it has ended and the task waits for its children. */
+  readonly fiberUnsafe: (id: number) => Fiber.Fiber<unknown, unknown> | undefined
 }
 
 /**
@@ -247,6 +252,11 @@ const shapeOf = (registry: Registry.Registry): Shape => ({
   },
   snapshot: Effect.sync(() => registry.snapshot()),
   snapshotUnsafe: () => registry.snapshot(),
+  statsUnsafe: () => registry.stats(),
+  fiberUnsafe: (id) => {
+    const entry = registry.entries.find(id)
+    return entry?.fiberIsLive === true ? entry.fiber : undefined
+  },
   size: Effect.sync(() => registry.size),
   isEmpty: Effect.sync(() => registry.size === 0),
   stats: Effect.sync(() => registry.stats()),
@@ -514,3 +524,12 @@ export const joinAll = (
 export const currentTask: Effect.Effect<Option.Option<Task>> = Effect.withFiber((fiber) =>
   Effect.succeed(Option.fromUndefinedOr(fiber.getRef(Registry.CurrentTask) as Task | undefined))
 )
+
+/**
+ * The task a fiber belongs to, if any, now: for code that was not called by the fiber.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const taskOfUnsafe = (fiber: Fiber.Fiber<unknown, unknown>): Task | undefined =>
+  fiber.getRef(Registry.CurrentTask)

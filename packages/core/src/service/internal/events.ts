@@ -6,10 +6,13 @@
 import * as Cause from "effect/Cause"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import * as Dump from "../../inspection/Dump.ts"
+import { DumpJson } from "../../inspection/DumpSchema.ts"
+import * as DumpText from "../../inspection/DumpText.ts"
 import * as ShutdownReason from "../../shutdown/ShutdownReason.ts"
 import * as Signals from "../Signals.ts"
 import type { Life } from "./life.ts"
-import * as Results from "./results.ts"
 
 /** How many errors after the first are logged: an error whose logging fails again must not go round for ever. */
 const LOGGED_ERRORS = 10
@@ -22,12 +25,21 @@ const TOGETHER_NANOS = 100_000_000n
 
 export interface Handlers {
   readonly hasReload: boolean
+  readonly dumpFormat: "text" | "json"
   /** The third signal: the process is to end now. */
   readonly exitNow: (signal: string) => void
 }
 
 /** A line that cannot be written must not make anybody deaf to signals. */
 const say = (line: Effect.Effect<void>): Effect.Effect<void> => Effect.ignoreCause(line)
+
+const encode = Schema.encodeSync(DumpJson)
+
+const dump = (life: Life, format: Handlers["dumpFormat"]): Effect.Effect<void> =>
+  Dump.capture({ occasion: "signal" }).pipe(
+    Effect.provideContext(life.inspected),
+    Effect.flatMap((found) => Console.error(format === "json" ? encode(found) : DumpText.render(found)))
+  )
 
 /** Takes events until it is interrupted. */
 export const listen = (life: Life, handlers: Handlers): Effect.Effect<never> => {
@@ -85,7 +97,8 @@ export const listen = (life: Life, handlers: Handlers): Effect.Effect<never> => 
         source.take,
         Signals.Event.$match({
           Signal: ({ name }) => {
-            if (name === "SIGQUIT") return say(Effect.suspend(() => Console.error(Results.dump(life))))
+            // Beside: a source that takes its time must not make anybody deaf to the next signal.
+            if (name === "SIGQUIT") return Effect.sync(() => life.log(dump(life, handlers.dumpFormat)))
             return name === "SIGHUP" ? onHangup() : onStop(name)
           },
           Uncaught: ({ error, origin }) => onUncaught(origin, error)

@@ -19,6 +19,10 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
+import * as DumpFacts from "../../inspection/DumpFacts.ts"
+import type * as DumpSchema from "../../inspection/DumpSchema.ts"
+import * as DumpSources from "../../inspection/DumpSources.ts"
+import { Inspector } from "../../inspection/Inspector.ts"
 import * as Failure from "../../internal/failure.ts"
 import type { Budget, PhaseName, Timeline } from "../../shutdown/ShutdownPlan.ts"
 import * as ShutdownPlan from "../../shutdown/ShutdownPlan.ts"
@@ -27,7 +31,7 @@ import type * as Report from "../../shutdown/ShutdownReport.ts"
 import * as TokenTree from "../../shutdown/TokenTree.ts"
 import type { Straggler } from "../../shutdown/Straggler.ts"
 import type * as Task from "../../tasks/Task.ts"
-import type * as TaskRegistry from "../../tasks/TaskRegistry.ts"
+import * as TaskRegistry from "../../tasks/TaskRegistry.ts"
 import type { GuardShape } from "../Guard.ts"
 import type { Stage } from "../Lifecycle.ts"
 import { Reload } from "./reload.ts"
@@ -93,7 +97,10 @@ export class Life {
   pending: ReadonlyArray<Straggler> = []
   liveAtRequest: ReadonlyArray<Task.TaskInfo> = []
   requestedAt = 0
+  /** What a dump of this life is captured with. */
+  readonly inspected: Context.Context<never>
   private readonly stopListening: () => void
+  private readonly stopInspection: () => void
   private readonly givenNanos: () => bigint | undefined
 
   constructor(options: {
@@ -122,12 +129,31 @@ export class Life {
     this.stopListening = this.root.listenUnsafe((phase) => {
       if (phase._tag === "Forced") this.onForced()
     })
+    this.inspected = this.context.pipe(
+      Context.add(TaskRegistry.TaskRegistry, this.tasks),
+      Context.add(DumpSources.DumpSources, DumpSources.makeUnsafe()),
+      Context.add(DumpFacts.Service, () => this.facts())
+    )
+    this.stopInspection = Context.get(this.context, Inspector).attachUnsafe(this.inspected)
   }
 
   /** The end: nothing waits on the root for ever, and it holds nothing of this life. */
   dispose(): void {
     this.stopListening()
+    this.stopInspection()
     this.root.forceUnsafe(ShutdownReason.ScopeClosed())
+  }
+
+  /** Where it stands, for dumps. */
+  private facts(): DumpSchema.ServiceFacts {
+    const { phase, reason, timeline } = this
+    return {
+      name: this.name,
+      stage: this.stage,
+      phase: phase ?? null,
+      reason: reason === undefined ? null : ShutdownReason.describe(reason),
+      budgetLeftMillis: timeline === undefined ? null : Math.max(0, Number(timeline.endNanos() - this.nowNanos()) / 1e6)
+    }
   }
 
   get failedToStart(): boolean {
