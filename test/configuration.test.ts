@@ -3,6 +3,9 @@
  */
 import { assert, it } from "@effect/vitest"
 import type * as Setting from "@selvedge/core/config/Setting"
+import * as Counters from "@selvedge/core/diagnostics/Counters"
+import * as FlightRecorder from "@selvedge/core/diagnostics/FlightRecorder"
+import * as StrandRegistry from "@selvedge/core/diagnostics/StrandRegistry"
 import * as Main from "@selvedge/core/service/Main"
 import * as ShutdownPlan from "@selvedge/core/shutdown/ShutdownPlan"
 import * as TaskRegistry from "@selvedge/core/tasks/TaskRegistry"
@@ -15,6 +18,9 @@ const root = join(import.meta.dirname, "..")
 const declared: ReadonlyArray<Setting.Setting<unknown>> = [
   ShutdownPlan.settings,
   TaskRegistry.settings,
+  StrandRegistry.settings,
+  Counters.settings,
+  FlightRecorder.settings,
   Main.settings,
   Selvedge.settings
 ].flatMap((settings) => Object.values<Setting.Setting<unknown>>(settings))
