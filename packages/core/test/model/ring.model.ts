@@ -5,6 +5,7 @@
 import { defineModel, type ExploreOptions, Strategy } from "@selvedge/testing/model"
 import * as Core from "../../src/ring/internal/core.ts"
 import * as Layout from "../../src/ring/internal/layout.ts"
+import * as Read from "../../src/ring/internal/read.ts"
 import * as Rings from "./support/rings.ts"
 
 /** Two short of the sign's turn, and of the end of 32 bits. */
@@ -108,6 +109,30 @@ export const sharedBatches = twoToOne(
   ],
   sampled
 )
+
+/** Whoever sees the first record of a batch of a stamped ring sees all of them: runs are asked for in one poll. */
+export const wholeBatches = defineModel({
+  name: "batches of 2, 3 and 2, 1 over the end of 8 slots are seen whole or not at all, from either producer",
+  setup: () => Rings.makeRing({ capacity: 8, producers: 2, consumers: 1, start: BEFORE_TURN }),
+  threads: {
+    p: (state) => Rings.publishBatches(state, 0, [2, 3], 0),
+    q: (state) => Rings.publishBatches(state, 1, [2, 1], 10),
+    consumer: (state) => {
+      const consumer = Rings.consumerOn(state, 0)
+      const ends: Array<number> = []
+      for (let looks = 0; looks < 3; looks++) {
+        const n = Read.poll(consumer, 8)
+        const run = Array.from({ length: n }, (_, i) => Rings.peek(consumer.core, (consumer.position + i) | 0))
+        ends.push(run.at(-1) ?? -1)
+        consumer.position = (consumer.position + n) | 0
+      }
+      return ends
+    }
+  },
+  // The last of a batch is 1, 4, 11 or 12; -1 is an empty look.
+  check: (_, { consumer }) => (consumer ?? []).every((end) => [-1, 1, 4, 11, 12].includes(end)),
+  options: { maxExecutions: 200_000 }
+})
 
 /** Nobody is seated: only intents keep one producer from the slot the other is writing. */
 export const sharedUnobserved = defineModel({

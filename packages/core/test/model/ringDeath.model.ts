@@ -4,11 +4,12 @@
  * Nobody is seated, so what keeps a hole from being overwritten is its intent alone. At the end every sequence of the last
  * lap has to be published, whole batches or none of them, and both lines have to be free.
  */
-import { defineModel, type ExploreOptions, Strategy } from "@selvedge/testing/model"
+import { defineModel, type ExecutionInfo, type ExploreOptions, Strategy } from "@selvedge/testing/model"
 import * as Bell from "../../src/memory/internal/bell.ts"
 import type { RingCore } from "../../src/ring/internal/core.ts"
 import * as Layout from "../../src/ring/internal/layout.ts"
 import * as Membership from "../../src/ring/internal/membership.ts"
+import * as Read from "../../src/ring/internal/read.ts"
 import * as Recovery from "../../src/ring/internal/recovery.ts"
 import * as Rings from "./support/rings.ts"
 
@@ -75,11 +76,43 @@ const expectFree = (state: Rings.State, crashed: ReadonlyArray<string>): void =>
   if (core.words[Layout.LOCK_WORD] !== 0) Rings.fail("the lock is held")
 }
 
+/** Nobody is seated unless `joined`: only intents keep a hole then. */
+const ringOf =
+  (capacity: number, producers: 1 | 2, joined: 0 | 1 = 0) =>
+  (): Rings.State =>
+    Rings.makeRing({ capacity, producers, consumers: 1, joined, start: START })
+
+/** Producer p numbers its records from 0, q from 10. */
+const p = (sizes: ReadonlyArray<number>) => (state: Rings.State) => Rings.publishBatches(state, 0, sizes, 0)
+const q = (sizes: ReadonlyArray<number>) => (state: Rings.State) => Rings.publishBatches(state, 1, sizes, 10)
+
+/** A supervisor that has the proof of a producer's death as soon as that has ended. */
+const proof = (index: 0 | 1) => ({
+  run: (state: Rings.State) => recover(state, Rings.RECOVERER + index, Rings.ownerOfProducer(index)),
+  after: index === 0 ? "p" : "q"
+})
+
+/** What is left when every death was recovered. */
+const expectRecovered = (state: Rings.State, _: unknown, { crashed }: ExecutionInfo): void => {
+  expectNoHole(state)
+  expectFree(state, crashed)
+}
+
+/** One recovery by the thread that checks. */
+const recoverAtEnd = (state: Rings.State, index: 0 | 1): void => {
+  const last = Recovery.recover(Rings.coreOf(state), Rings.RECOVERER, Rings.ownerOfProducer(index))
+  if (last === "Busy" || last.pending > 0) Rings.fail("a hole is left")
+}
+
+const P_DIES: ExploreOptions = { crash: { threads: ["p"] } }
+const BOTH_DIE: ExploreOptions = { crash: { threads: ["p", "q"], together: true } }
+const SAMPLED: ExploreOptions = { strategy: Strategy.chess({ preemptions: 2 }), maxExecutions: 60_000 }
+
 export const alone = defineModel({
   name: "the only producer dies at any step; another goes on",
-  setup: () => Rings.makeRing({ capacity: 2, producers: 1, consumers: 1, start: START }),
+  setup: ringOf(2, 1, 1),
   threads: {
-    p: (state) => Rings.publishBatches(state, 0, [2, 1], 0),
+    p: p([2, 1]),
     consumer: { run: (state) => Rings.take(Rings.consumerOn(state, 0), 4, 2), daemon: true },
     heir: {
       run: (state) => {
@@ -95,109 +128,105 @@ export const alone = defineModel({
   check: (state, _, { crashed }) => {
     if (crashed.length > 0) expectNoHole(state)
   },
-  options: { crash: { threads: ["p"] } }
+  options: P_DIES
 })
-
-const oneOfTwo = (
-  name: string,
-  capacity: number,
-  p: ReadonlyArray<number>,
-  q: ReadonlyArray<number>,
-  options: ExploreOptions
-) =>
-  defineModel({
-    name,
-    setup: () => Rings.makeRing({ capacity, producers: 2, consumers: 1, joined: 0, start: START }),
-    threads: {
-      p: (state: Rings.State) => Rings.publishBatches(state, 0, p, 0),
-      q: (state: Rings.State) => Rings.publishBatches(state, 1, q, 10),
-      supervisor: {
-        run: (state: Rings.State) => recover(state, Rings.RECOVERER, Rings.ownerOfProducer(0)),
-        after: "p"
-      }
-    },
-    check: (state, _, { crashed }) => {
-      expectNoHole(state)
-      expectFree(state, crashed)
-    },
-    options: { crash: { threads: ["p"] }, ...options }
-  })
-
-const sampled: ExploreOptions = { strategy: Strategy.chess({ preemptions: 2 }), maxExecutions: 60_000 }
 
 /** One recovery runs beside the other producer; what it had to leave is left to the one at the end. */
 export const one = defineModel({
   name: "one of two producers dies at any step of a batch of 2 and one of 1",
-  setup: () => Rings.makeRing({ capacity: 8, producers: 2, consumers: 1, joined: 0, start: START }),
+  setup: ringOf(8, 2),
   threads: {
-    p: (state) => Rings.publishBatches(state, 0, [2, 1], 0),
-    q: (state) => Rings.publishBatches(state, 1, [1, 1], 10),
+    p: p([2, 1]),
+    q: q([1, 1]),
     supervisor: {
       run: (state) => Recovery.recover(Rings.coreOf(state), Rings.RECOVERER, Rings.ownerOfProducer(0)) !== "Busy",
       after: "p"
     }
   },
-  check: (state, { supervisor }, { crashed }) => {
+  check: (state, { supervisor }, info) => {
     if (supervisor !== true) Rings.fail("the lock was free")
-    const last = Recovery.recover(Rings.coreOf(state), Rings.RECOVERER, Rings.ownerOfProducer(0))
-    if (last === "Busy" || last.pending > 0) Rings.fail("a hole is left")
-    expectNoHole(state)
-    expectFree(state, crashed)
+    recoverAtEnd(state, 0)
+    expectRecovered(state, undefined, info)
   },
-  options: { crash: { threads: ["p"] } }
+  options: P_DIES
 })
 
-export const oneOverLap = oneOfTwo("one of two producers dies, over 1 slot", 1, [1, 1], [1, 1], sampled)
-export const oneBatchOverLap = oneOfTwo("one of two producers dies, batches over 2 slots", 2, [2, 1], [1, 1], sampled)
+/** Takes what is published: values, and where it has come to. */
+const takeNow = (consumer: Read.ConsumerCore): ReadonlyArray<number> => {
+  const values: Array<number> = []
+  for (let n = Read.poll(consumer, 8); n > 0; n = Read.poll(consumer, 8)) {
+    for (let i = 0; i < n; i++) {
+      const at = (consumer.position + i) | 0
+      if (!Read.isTombstone(consumer, at)) values.push(Rings.peek(consumer.core, at))
+    }
+    consumer.position = (consumer.position + n) | 0
+    Read.commit(consumer, consumer.position)
+  }
+  return values
+}
 
-const bothOfTwo = (
-  name: string,
-  capacity: number,
-  p: ReadonlyArray<number>,
-  q: ReadonlyArray<number>,
-  options: ExploreOptions
-) =>
+/** Whoever recovers also takes, so a tombstone in the place of a living producer's claim would be passed. */
+export const oneSeen = defineModel({
+  name: "one of two producers dies at any step of a batch of 2 and one of 1; every record of the other is taken",
+  setup: ringOf(8, 2, 1),
+  threads: {
+    p: p([2, 1]),
+    q: q([1, 1]),
+    supervisor: {
+      run: (state) => {
+        const consumer = Rings.consumerOn(state, 0)
+        Recovery.recover(consumer.core, Rings.RECOVERER, Rings.ownerOfProducer(0))
+        return { consumer, values: takeNow(consumer) }
+      },
+      after: "p"
+    }
+  },
+  check: (state, { supervisor }) => {
+    if (supervisor === undefined) return
+    const { consumer, values } = supervisor
+    recoverAtEnd(state, 0)
+    const all = [...values, ...takeNow(consumer)]
+    const ofQ = all.filter((value) => value >= 10)
+    const ofP = all.filter((value) => value < 10).join()
+    if (ofQ.join() !== "10,11") Rings.fail(`took ${JSON.stringify(all)}`)
+    if (!["", "0,1", "0,1,2"].includes(ofP)) Rings.fail(`a torn batch: ${JSON.stringify(all)}`)
+  },
+  options: P_DIES
+})
+
+const oneOverLapOf = (name: string, capacity: number, sizes: ReadonlyArray<number>) =>
   defineModel({
     name,
-    setup: () => Rings.makeRing({ capacity, producers: 2, consumers: 1, joined: 0, start: START }),
-    threads: {
-      p: (state: Rings.State) => Rings.publishBatches(state, 0, p, 0),
-      q: (state: Rings.State) => Rings.publishBatches(state, 1, q, 10),
-      proofOfP: {
-        run: (state: Rings.State) => recover(state, Rings.RECOVERER, Rings.ownerOfProducer(0)),
-        after: "p"
-      },
-      proofOfQ: {
-        run: (state: Rings.State) => recover(state, Rings.RECOVERER + 1, Rings.ownerOfProducer(1)),
-        after: "q"
-      }
-    },
-    check: (state, _, { crashed }) => {
-      expectNoHole(state)
-      expectFree(state, crashed)
-    },
-    options: { crash: { threads: ["p", "q"], together: true }, ...options }
+    setup: ringOf(capacity, 2),
+    threads: { p: p(sizes), q: q([1, 1]), supervisor: proof(0) },
+    check: expectRecovered,
+    options: { ...P_DIES, ...SAMPLED }
   })
 
-export const both = bothOfTwo("two producers die, each at any step of batches of 2 and 1", 8, [2, 1], [1, 2], sampled)
+export const oneOverLap = oneOverLapOf("one of two producers dies, over 1 slot", 1, [1, 1])
+export const oneBatchOverLap = oneOverLapOf("one of two producers dies, batches over 2 slots", 2, [2, 1])
 
-/** One recovery at the end proves both: what two deaths leave behind, whatever their order. */
+export const both = defineModel({
+  name: "two producers die, each at any step of batches of 2 and 1",
+  setup: ringOf(8, 2),
+  threads: { p: p([2, 1]), q: q([1, 2]), proofOfP: proof(0), proofOfQ: proof(1) },
+  check: expectRecovered,
+  options: { ...BOTH_DIE, ...SAMPLED }
+})
+
+/** Recovered at the end: what two deaths leave behind, whatever their order. */
 export const bothAtOnce = defineModel({
   name: "two producers die, each at any step of batches of 2 and 1, recovered afterwards",
-  setup: () => Rings.makeRing({ capacity: 8, producers: 2, consumers: 1, joined: 0, start: START }),
-  threads: {
-    p: (state) => Rings.publishBatches(state, 0, [2, 1], 0),
-    q: (state) => Rings.publishBatches(state, 1, [1, 2], 10)
-  },
-  check: (state, _, { crashed }) => {
+  setup: ringOf(8, 2),
+  threads: { p: p([2, 1]), q: q([1, 2]) },
+  check: (state, results, info) => {
     const core = Rings.coreOf(state)
-    const found = crashed.map((name) =>
+    for (const name of info.crashed) {
       Recovery.recover(core, Rings.RECOVERER, Rings.ownerOfProducer(name === "p" ? 0 : 1))
-    )
-    const last = found.at(-1)
-    if (last !== undefined && (last === "Busy" || last.pending > 0)) Rings.fail("a hole is left")
-    expectNoHole(state)
-    expectFree(state, crashed)
+    }
+    const last = info.crashed.at(-1)
+    if (last !== undefined) recoverAtEnd(state, last === "p" ? 0 : 1)
+    expectRecovered(state, results, info)
   },
-  options: { crash: { threads: ["p", "q"], together: true } }
+  options: BOTH_DIE
 })

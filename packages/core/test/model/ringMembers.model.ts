@@ -42,34 +42,60 @@ export const lateJoin = defineModel({
   check: (_, { joiner }) => expectFrom(joiner, 6)
 })
 
-/** Publishes as often as there is room, and waits for none. */
-const publishWhatFits = (state: Rings.State, index: number, tries: number): void => {
+/** Tries each batch once, and waits for no room. */
+const publishWhatFits = (state: Rings.State, index: number, sizes: ReadonlyArray<number>): void => {
   const producer = new Claim.ProducerCore(Rings.coreOf(state), index)
-  for (let i = 0; i < tries; i++) {
-    if (Claim.tryClaim(producer, 1) !== Claim.CLAIMED) continue
-    Rings.write(producer.core, producer.sequence, producer.sequence)
-    Claim.publish(producer, 1)
+  for (const size of sizes) {
+    if (Claim.tryClaim(producer, size) !== Claim.CLAIMED) continue
+    for (let i = 0; i < size; i++) Rings.write(producer.core, (producer.sequence + i) | 0, producer.sequence)
+    Claim.publish(producer, size)
   }
 }
 
-/** The record a joiner begins with is kept until it takes it, however far the producers get. */
-/** Too many orders to exhaust: sampled, beside `lateJoin`. */
-export const lateJoinShared = defineModel({
-  name: "late join, latest, against 2 producers that try twice each, over 1 slot",
-  setup: () => Rings.makeRing({ capacity: 1, producers: 2, consumers: 1, joined: 0 }),
-  threads: {
-    p: (state) => publishWhatFits(state, 0, 2),
-    q: (state) => publishWhatFits(state, 1, 2),
-    joiner: (state) => Rings.joinNow(Rings.coreOf(state), 0)
-  },
-  check: (state, { joiner }) => {
-    const { layout, memory } = state
-    const words = new Int32Array(memory)
-    const ahead = Layout.distance(words[joiner as number] ?? 0, words[Layout.CLAIM_WORD] ?? 0)
-    return ahead >= 0 && ahead <= layout.capacity
-  },
-  options: { strategy: Strategy.chess({ preemptions: 3 }), maxExecutions: 100_000 }
-})
+/**
+ * The record a joiner begins with is kept until it takes it, however far the producers get. Too many orders to exhaust: sampled, beside
+ * `lateJoin`.
+ */
+const lateJoinAgainst = (
+  name: string,
+  capacity: number,
+  start: number,
+  p: ReadonlyArray<number>,
+  q: ReadonlyArray<number>
+) =>
+  defineModel({
+    name,
+    setup: () => Rings.makeRing({ capacity, producers: 2, consumers: 1, joined: 0, start }),
+    threads: {
+      p: (state: Rings.State) => publishWhatFits(state, 0, p),
+      q: (state: Rings.State) => publishWhatFits(state, 1, q),
+      joiner: (state: Rings.State) => Rings.joinNow(Rings.coreOf(state), 0)
+    },
+    check: (state: Rings.State, { joiner }) => {
+      const { layout, memory } = state
+      const words = new Int32Array(memory)
+      const ahead = Layout.distance(words[joiner as number] ?? 0, words[Layout.CLAIM_WORD] ?? 0)
+      return ahead >= 0 && ahead <= layout.capacity
+    },
+    options: { strategy: Strategy.chess({ preemptions: 3 }), maxExecutions: 100_000 }
+  })
+
+export const lateJoinShared = lateJoinAgainst(
+  "late join, latest, against 2 producers that try twice each, over 1 slot",
+  1,
+  0,
+  [1, 1],
+  [1, 1]
+)
+
+/** A producer looks for room for 4 while there is room for the other's batches of 1: only one of them looks at the seats. */
+export const lateJoinBatches = lateJoinAgainst(
+  "late join, latest, against 2 producers that try batches of 2, 4 and 1, 1, over the end of 4 slots",
+  4,
+  START,
+  [2, 4],
+  [1, 1]
+)
 
 export const joinAndLeave = defineModel({
   name: "one consumer leaves and another joins while 5 records pass 2 slots",
@@ -268,22 +294,26 @@ export const seatGivenUp = afterDeath("a dead consumer's seat is given up: the p
   return { from: 0, to: 3 }
 })
 
-export const joinerDies = defineModel({
-  name: "a joiner dies at any step: another may join after the recovery",
-  setup: () => Rings.makeRing({ capacity: 2, producers: 1, consumers: 1, joined: 0, start: START }),
-  threads: {
-    producer: (state) => Rings.publishSome(state, 0, 3, 0),
-    joiner: (state) => Rings.joinNow(Rings.coreOf(state), 0),
-    supervisor: {
-      run: (state) => {
-        const core = Rings.coreOf(state)
-        const done = Recovery.recover(core, Rings.RECOVERER, Rings.ownerOfConsumer(0))
-        if (done === "Busy") return Rings.fail("the lock of the dead was not taken over")
-        return joinLatest(state, 0, 3)
-      },
-      after: "joiner"
-    }
-  },
-  options: { crash: { threads: ["joiner"] } },
-  check: (_, { supervisor }) => expectFrom(supervisor, 3)
-})
+const joinerDying = (name: string, capacity: number, records: number) =>
+  defineModel({
+    name,
+    setup: () => Rings.makeRing({ capacity, producers: 1, consumers: 1, joined: 0, start: START }),
+    threads: {
+      producer: (state: Rings.State) => Rings.publishSome(state, 0, records, 0),
+      joiner: (state: Rings.State) => Rings.joinNow(Rings.coreOf(state), 0),
+      supervisor: {
+        run: (state: Rings.State) => {
+          const core = Rings.coreOf(state)
+          const done = Recovery.recover(core, Rings.RECOVERER, Rings.ownerOfConsumer(0))
+          if (done === "Busy") return Rings.fail("the lock of the dead was not taken over")
+          return joinLatest(state, 0, records)
+        },
+        after: "joiner"
+      }
+    },
+    options: { crash: { threads: ["joiner"] } },
+    check: (_: Rings.State, { supervisor }) => expectFrom(supervisor, records)
+  })
+
+export const joinerDies = joinerDying("a joiner dies at any step: another may join after the recovery", 2, 3)
+export const joinerDiesTight = joinerDying("a joiner dies at any step, over 1 slot: another may join", 1, 2)

@@ -15,6 +15,8 @@ import * as Basic from "../model/ring.model.ts"
 const LIMIT = 120_000
 
 const quick: ExploreOptions = { strategy: Strategy.chess({ preemptions: 2 }), maxExecutions: 10_000 }
+/** Every order as far as it goes: enough to meet what a recovery that is wrong leaves behind. */
+const begun: ExploreOptions = { maxExecutions: 20_000 }
 
 describe("claim, publish and take", () => {
   it.model(
@@ -24,6 +26,7 @@ describe("claim, publish and take", () => {
   )
   it.model("batches over the end of the slots arrive whole, taken in parts [R2] [R4]", Basic.singleBatches, LIMIT)
   it.model("two producers' records arrive once, each producer's in order [R3]", Basic.sharedRoomy, LIMIT)
+  it.model("a batch is seen whole or not at all [R2] [R3]", quick, Basic.wholeBatches, LIMIT)
   it.model(
     "an unpublished claim is not overwritten when nobody is seated [R3] [R7]",
     quick,
@@ -37,6 +40,12 @@ describe("seats", () => {
     "a late joiner's first record is kept from two producers [R7] [flaw R7: late join]",
     quick,
     Members.lateJoinShared,
+    LIMIT
+  )
+  it.model(
+    "a late joiner's first record is kept from a producer that looked at the seats before, and moves far [R7]",
+    quick,
+    Members.lateJoinBatches,
     LIMIT
   )
   it.model("of two consumers with one id, one is refused [R7] [flaw R7: shared cursor]", Members.sameId, LIMIT)
@@ -61,6 +70,14 @@ describe("ends", () => {
 
 describe("deaths", () => {
   it.model("the hole of the only producer is filled [R3]", Death.alone, LIMIT)
+  it.model("no hole is left over a lap, and no published record is filled [R3]", Death.oneOverLap, LIMIT)
+  it.model(
+    "every record of a producer that lives is taken beside the holes of one that died [R3]",
+    begun,
+    Death.oneSeen,
+    LIMIT
+  )
+  it.model("a joiner that died leaves nothing that is overwritten [R7]", begun, Members.joinerDiesTight, LIMIT)
   it.model("the holes of two producers are filled, and no other record [R3]", Death.bothAtOnce, LIMIT)
 })
 
