@@ -117,6 +117,8 @@ export class RestartIntensityExceeded extends Schema.TaggedError<RestartIntensit
   {
     service: Schema.String,
     serviceOrdinal: Schema.Int,
+    /** There was one restart too many, or the schedule of the back-off has ended. */
+    why: Schema.Literals(["intensity", "back-off"]),
     max: Schema.Int,
     periodMillis: Schema.Finite,
     /** How the last life ended. */
@@ -124,10 +126,10 @@ export class RestartIntensityExceeded extends Schema.TaggedError<RestartIntensit
   }
 ) {
   override get message(): string {
-    return (
-      `wanted at most ${this.max} restart(s) within ${this.periodMillis} ms, found one more: ` +
-      `${label(this.service)} ${this.serviceOrdinal} ${describe(this.exit)}`
-    )
+    const worker = `${label(this.service)} ${this.serviceOrdinal} ${describe(this.exit)}`
+    return this.why === "intensity"
+      ? `wanted at most ${this.max} restart(s) within ${this.periodMillis} ms, found one more: ${worker}`
+      : `the back-off allows no more restarts: ${worker}`
   }
 }
 

@@ -1,0 +1,234 @@
+/**
+ * Workers as fibers: the same programs, the same messages, no isolation. The backend of tests, and of services that want a
+ * container's order without its price.
+ *
+ * Messages take a turn of the scheduler each way and are encoded, as over a real link, so that what depends on their order is
+ * found here. What a fiber cannot be is killed: `kill` forces and interrupts, and a program that does not end within 250 ms
+ * (an uninterruptible loop) is reported as gone and counted as abandoned, because it may still run.
+ *
+ * **Invariants**: those of `Backend`.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Queue from "effect/Queue"
+import * as Backend from "../workers/Backend.ts"
+import { StartFailed } from "../workers/ContainerError.ts"
+import type { Facts } from "../workers/WorkerContext.ts"
+import * as WorkerExit from "../workers/WorkerExit.ts"
+import * as WorkerLife from "./WorkerLife.ts"
+import * as WorkerProgram from "./WorkerProgram.ts"
+
+/** How long a killed program may take to end before it counts as abandoned. */
+const ABANDON_MILLIS = 250
+
+/**
+ * One worker, for tests that want to hurt it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface FiberLife {
+  readonly facts: Facts
+  readonly isGone: () => boolean
+  /** Ends it now, as if the platform had: nothing it would still say is heard. */
+  readonly crash: (exit: WorkerExit.WorkerExit) => void
+  /** Sends something as if the worker had. */
+  readonly say: (wire: unknown) => void
+}
+
+/**
+ * What may be watched, and hurt, from outside.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  readonly started?: ((life: FiberLife) => void) | undefined
+  /** A program was killed and did not end. */
+  readonly abandoned?: ((facts: Facts) => void) | undefined
+}
+
+/**
+ * Makes the backend.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = (options?: Options): Backend.Shape => ({
+  name: "fiber",
+  kind: "fiber",
+  check: ({ program }) => Effect.asVoid(load(program)),
+  start: (request, listener) =>
+    Effect.flatMap(load(request.program), (program) =>
+      Effect.map(
+        Effect.acquireRelease(
+          Effect.map(Effect.context<never>(), (context) => {
+            const worker = new FiberWorker(program, request, listener, options ?? {}, Effect.runForkWith(context))
+            worker.begin()
+            return worker
+          }),
+          (worker) => worker.dispose
+        ),
+        (worker) => worker.link
+      )
+    )
+})
+
+/**
+ * Containers made below have fibers as workers.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer: Layer.Layer<Backend.Backend> = Layer.sync(Backend.Backend, () => make())
+
+// -----------------------------------------------------------------------------
+// Programs
+// -----------------------------------------------------------------------------
+
+const load = (ref: Backend.ProgramRef): Effect.Effect<WorkerProgram.WorkerProgram, StartFailed> =>
+  ref._tag === "Direct"
+    ? programOf(ref.program, "an Effect, a Layer or a WorkerProgram")
+    : Effect.flatMap(importModule(ref.url), (module) =>
+        Object.hasOwn(module, ref.exportName)
+          ? programOf(
+              module[ref.exportName],
+              `${ref.exportName} of ${ref.url} to be an Effect, a Layer or a WorkerProgram`
+            )
+          : Effect.fail(
+              new StartFailed({
+                reason: "ExportMissing",
+                wanted: `an export ${ref.exportName} of ${ref.url}`,
+                found: Object.keys(module).join(", ") || "no exports"
+              })
+            )
+      )
+
+const programOf = (exported: unknown, wanted: string): Effect.Effect<WorkerProgram.WorkerProgram, StartFailed> =>
+  Option.match(WorkerProgram.fromExport(exported), {
+    onSome: Effect.succeed,
+    onNone: () =>
+      Effect.fail(new StartFailed({ reason: "NotAProgram", wanted, found: WorkerProgram.describeExport(exported) }))
+  })
+
+const importModule = (url: string): Effect.Effect<Readonly<Record<string, unknown>>, StartFailed> =>
+  Effect.tryPromise({
+    try: () => import(url) as Promise<Record<string, unknown>>,
+    catch: (error) => {
+      const row = WorkerExit.errorRow("Die", error)
+      const isUnknown =
+        typeof error === "object" && error !== null && "code" in error && error.code === "ERR_MODULE_NOT_FOUND"
+      const reason = isUnknown ? "ModuleUnknown" : "ModuleBroken"
+      return new StartFailed({ reason, wanted: `a module at ${url}`, found: `${row.name}: ${row.message}` })
+    }
+  })
+
+// -----------------------------------------------------------------------------
+// One worker
+// -----------------------------------------------------------------------------
+
+class FiberWorker {
+  private readonly life: WorkerLife.WorkerLife
+  private readonly listener: Backend.Listener
+  private readonly options: Options
+  private readonly facts: Facts
+  private readonly fork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
+  /** What is on its way, in both directions. */
+  private readonly inbox = Effect.runSync(Queue.unbounded<unknown>())
+  private readonly outbox = Effect.runSync(Queue.unbounded<unknown>())
+  private pumps: ReadonlyArray<Fiber.Fiber<unknown, unknown>> = []
+  private fiber: Fiber.Fiber<unknown, unknown> | undefined = undefined
+  private isGone = false
+  private isKilled = false
+
+  constructor(
+    program: WorkerProgram.WorkerProgram,
+    request: Backend.StartRequest,
+    listener: Backend.Listener,
+    options: Options,
+    fork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
+  ) {
+    this.listener = listener
+    this.options = options
+    this.facts = request.context
+    this.fork = fork
+    const send = (wire: unknown): void => void Queue.offerUnsafe(this.outbox, wire)
+    this.life = WorkerLife.make(program, { context: request.context, regions: request.regions, send })
+  }
+
+  begin(): void {
+    const pump = (queue: Queue.Queue<unknown>, deliver: (wire: unknown) => void) =>
+      this.fork(Effect.forever(Effect.map(Queue.take(queue), deliver)))
+    this.pumps = [
+      pump(this.inbox, (wire) => this.life.receive(wire)),
+      pump(this.outbox, (wire) => this.listener.message(wire))
+    ]
+    this.options.started?.({
+      facts: this.facts,
+      isGone: () => this.isGone,
+      crash: (exit) => this.crash(exit),
+      say: (wire) => void (this.isGone || Queue.offerUnsafe(this.outbox, wire))
+    })
+    this.fiber = this.fork(Effect.flatMap(Effect.yieldNow, () => this.life.run))
+    this.fiber.addObserver((exit) => this.ended(exit))
+  }
+
+  /** Its last word, and all before it, are delivered first. */
+  private ended(exit: Exit.Exit<unknown, unknown>): void {
+    if (this.isGone) return
+    const seen: WorkerExit.WorkerExit = Exit.isSuccess(exit)
+      ? { _tag: "Exited", exitCode: 0 }
+      : { _tag: "Failed", exitCode: 1, errors: WorkerExit.errorRows(exit.cause) }
+    const empty = Effect.flatMap(Queue.size(this.outbox), (size) =>
+      size === 0 ? Effect.void : Effect.fail("more" as const)
+    )
+    const drained = Effect.eventually(Effect.andThen(Effect.yieldNow, empty))
+    this.fork(Effect.map(drained, () => this.gone(seen)))
+  }
+
+  private gone(exit: WorkerExit.WorkerExit): void {
+    if (this.isGone) return
+    this.isGone = true
+    for (const pump of this.pumps) pump.interruptUnsafe()
+    this.listener.exited(exit)
+  }
+
+  private crash(exit: WorkerExit.WorkerExit): void {
+    this.gone(exit)
+    this.life.force()
+    this.fiber?.interruptUnsafe()
+  }
+
+  private kill(): void {
+    if (this.isGone || this.isKilled) return
+    this.isKilled = true
+    this.life.force()
+    this.fiber?.interruptUnsafe()
+    const late = Effect.sync(() => {
+      if (this.isGone) return
+      this.options.abandoned?.(this.facts)
+      this.gone({ _tag: "Killed", reason: "scope closed" })
+    })
+    this.fork(Effect.andThen(Effect.sleep(ABANDON_MILLIS), late))
+  }
+
+  readonly dispose = Effect.suspend(() => {
+    if (this.isGone) return Effect.void
+    this.kill()
+    return Effect.callback<void>((resume) => {
+      this.fork(Effect.map(Effect.sleep(ABANDON_MILLIS), () => resume(Effect.void)))
+      this.fiber?.addObserver(() => resume(Effect.void))
+    })
+  })
+
+  readonly link: Backend.Link = {
+    send: (wire) => !this.isGone && Queue.offerUnsafe(this.inbox, wire),
+    kill: () => this.kill(),
+    place: "fiber"
+  }
+}

@@ -1,0 +1,84 @@
+/**
+ * One worker seen from above: a place in a container, whoever is in it now.
+ *
+ * The states and their moves are drawn in docs/workers.md; `internal/place.ts` makes the moves.
+ *
+ * @since 0.1.0
+ */
+import * as Data from "effect/Data"
+import type * as Duration from "effect/Duration"
+import type * as Effect from "effect/Effect"
+import type { NotReady } from "./ContainerError.ts"
+import type { Facts } from "./WorkerContext.ts"
+import type { WorkerExit } from "./WorkerExit.ts"
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type State = Data.TaggedEnum<{
+  /** A life has begun, its program is not ready. */
+  Starting: {}
+  /** Takes requests. */
+  Ready: {}
+  /** Was told to stop; the grace runs. */
+  Stopping: {}
+  /** The backend ends it. */
+  Killing: {}
+  /** Its life is over, the next one waits for a delay or for others of its group. */
+  BackingOff: { readonly exit: WorkerExit }
+  /** Its last life is over. */
+  Ended: { readonly exit: WorkerExit }
+}>
+
+/**
+ * @category constructors
+ * @since 0.1.0
+ */
+export const State = Data.taggedEnum<State>()
+
+/**
+ * One row of a container's status.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Row {
+  readonly name: string
+  readonly key: string | null
+  readonly ordinal: number
+  readonly serviceOrdinal: number
+  /** Of the present life, or of the last. */
+  readonly generation: number
+  readonly state: State["_tag"]
+  /** The last line of status the present life sent. */
+  readonly text: string | undefined
+  /** Where the present life runs: `pid 4711`, `thread 3`. */
+  readonly place: string | undefined
+  /** How the last life that ended did so. */
+  readonly lastExit: WorkerExit | undefined
+}
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface Child {
+  readonly name: string
+  readonly key: string | undefined
+  readonly ordinal: number
+  readonly serviceOrdinal: number
+  readonly status: Effect.Effect<Row>
+  readonly statusUnsafe: () => Row
+  /** Who the present life is, or the last one was. */
+  readonly facts: Effect.Effect<Facts>
+  /** Waits until the present life, or one after it, is ready; fails once the last one has ended. */
+  readonly awaitReady: Effect.Effect<void, NotReady>
+  /** Waits for the end of the last life. */
+  readonly awaitEnded: Effect.Effect<WorkerExit>
+  /**
+   * Stops this worker for good: interrupt, wait the grace, kill, wait. Asking twice waits for the first. The last known exit
+   * if not even the kill has ended it in time.
+   */
+  readonly stop: (grace?: Duration.Input) => Effect.Effect<WorkerExit>
+}

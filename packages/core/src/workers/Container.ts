@@ -1,0 +1,313 @@
+/**
+ * Workers as one thing: started together, found by key, asked, watched, stopped together.
+ *
+ * A container owns places, ordinals and statistics; its backend says what a worker is made of. The states of its children, who
+ * stops whom on which budget, and the numbered invariants are in docs/workers.md.
+ *
+ * @since 0.1.0
+ */
+import * as Cause from "effect/Cause"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import * as Setting from "../config/Setting.ts"
+import * as ShutdownReason from "../shutdown/ShutdownReason.ts"
+import { ShutdownToken } from "../shutdown/ShutdownToken.ts"
+import { Backend } from "./Backend.ts"
+import type { Child, Row } from "./Child.ts"
+import type * as ChildSpec from "./ChildSpec.ts"
+import type {
+  ContainerStopping,
+  InvalidSpec,
+  NotReady,
+  OrdinalsExhausted,
+  RequestFailed,
+  RestartIntensityExceeded,
+  StartFailed
+} from "./ContainerError.ts"
+import { childOf } from "./internal/childHandle.ts"
+import { Fleet, type Strategy } from "./internal/fleet.ts"
+import type { Place } from "./internal/place.ts"
+import { refuseWhenClosed, start } from "./internal/prepare.ts"
+import * as Requests from "./internal/requests.ts"
+import * as Stopping from "./internal/stopping.ts"
+import * as OrdinalPool from "./OrdinalPool.ts"
+import type { Policy } from "./Policy.ts"
+import type { Statistics } from "./Statistics.ts"
+import { currentFrames } from "./WorkerContext.ts"
+import type { WorkerRequest } from "./WorkerRequest.ts"
+import { Workforce } from "./Workforce.ts"
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  /** For people and for the plan. Default `workers`. */
+  readonly name?: string | undefined
+  /** How many places there are at most. Default: no bound. */
+  readonly capacity?: number | undefined
+  /** Who is started again when one worker fails. Default `one-for-one`. */
+  readonly strategy?: Strategy | undefined
+  /** More than `max` restarts within `period` are too many. Default 3 within 5 seconds. */
+  readonly intensity?: { readonly max: number; readonly period: Duration.Input } | undefined
+  /** How long workers that were told to stop are waited for. Default 5 seconds. */
+  readonly grace?: Duration.Input | undefined
+  /** Stop one worker after the other, the last started first. Default: all at once. */
+  readonly lastFirst?: boolean | undefined
+  readonly policy?: Policy | undefined
+  /** A container that gives up asks the surrounding service to stop, with the reason `Fatal`. Default false. */
+  readonly critical?: boolean | undefined
+}
+
+/**
+ * One service: a specification and how many of it. The default count is `Parallelism.count`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ServiceSpec extends ChildSpec.ChildSpec {
+  readonly count?: number | undefined
+}
+
+/**
+ * Who a request is for: any ready worker (in turn), any of one service, or one worker.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Address =
+  | "any"
+  | { readonly service: string; readonly serviceOrdinal?: number | undefined }
+  | { readonly key: string }
+
+/**
+ * Everything a start may fail with. Nothing has been started then.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export type SpawnError = ContainerStopping | InvalidSpec | OrdinalsExhausted | StartFailed | Setting.InvalidSetting
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface Container {
+  readonly name: string
+  /** Starts one worker. */
+  readonly spawn: (spec: ChildSpec.ChildSpec) => Effect.Effect<Child, SpawnError>
+  /** Starts a service: all of its workers, or none. */
+  readonly run: (spec: ServiceSpec) => Effect.Effect<ReadonlyArray<Child>, SpawnError>
+  /** Places that are taken. */
+  readonly size: Effect.Effect<number>
+  /** Lives that run. */
+  readonly running: Effect.Effect<number>
+  readonly stopping: Effect.Effect<boolean>
+  /** Whether every service has a ready worker. */
+  readonly isReady: Effect.Effect<boolean>
+  readonly status: Effect.Effect<ReadonlyArray<Row>>
+  readonly statusUnsafe: () => ReadonlyArray<Row>
+  readonly statistics: Effect.Effect<Statistics>
+  readonly children: Effect.Effect<ReadonlyArray<Child>>
+  readonly find: (key: string) => Effect.Effect<Option.Option<Child>>
+  /** Waits until every worker is ready; fails if the container stops or gives up before. */
+  readonly awaitReady: Effect.Effect<void, NotReady | RestartIntensityExceeded | ContainerStopping>
+  /** Waits until no worker is left; fails if that is because the container gave up. */
+  readonly awaitEnded: Effect.Effect<void, RestartIntensityExceeded>
+  /** Asks one worker, and only that one. */
+  readonly request: <Payload, Success, Error>(
+    request: WorkerRequest<string, Payload, Success, Error>,
+    payload: Payload,
+    to?: Address
+  ) => Effect.Effect<Success, Error | RequestFailed>
+  /** Tells every worker to stop and leaves it at that: nothing waits, nothing is killed. */
+  readonly interrupt: Effect.Effect<void>
+  /**
+   * Stops everything: interrupt, wait the grace, kill, wait. Gives the names of workers left behind. A second call warns and
+   * shares the first one's end, within its own limits.
+   */
+  readonly stop: (grace?: Duration.Input) => Effect.Effect<ReadonlyArray<string>>
+}
+
+// -----------------------------------------------------------------------------
+// Constructors
+// -----------------------------------------------------------------------------
+
+/**
+ * Makes an empty container over the surrounding backend and enrols it with the surrounding service. Closing the scope stops it.
+ *
+ * **Errors**
+ *
+ * - `InvalidSetting`: an option is not what it may be. Nothing has started.
+ *
+ * **Example** (Four workers of one program, as fibers)
+ *
+ * ```ts
+ * import { Backend, Container, FiberBackend } from "@selvedge/core"
+ * import { Effect } from "effect"
+ *
+ * const program = Effect.gen(function* () {
+ *   const container = yield* Container.make({ name: "parsers" })
+ *   yield* container.run({ name: "parser", program: Backend.direct(Effect.never), count: 4 })
+ *   yield* container.awaitReady
+ *   return yield* container.stop("1 second") // nobody is left behind: []
+ * }).pipe(Effect.scoped, Effect.provide(FiberBackend.layer))
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = (options?: Options): Effect.Effect<Container, Setting.InvalidSetting, Backend | Scope.Scope> =>
+  Effect.map(makeFleet(options), shapeOf)
+
+/** @internal */
+export const makeFleet = Effect.fnUntraced(function* (
+  options?: Options
+): Effect.fn.Return<Fleet, Setting.InvalidSetting, Backend | Scope.Scope> {
+  const checked = yield* checkOptions(options ?? {})
+  const backend = yield* Backend
+  const pool = yield* OrdinalPool.make({ capacity: options?.capacity })
+  const frames = yield* currentFrames
+  const token = yield* Effect.serviceOption(ShutdownToken)
+  const context = yield* Effect.context<never>()
+  const gaveUp = (error: RestartIntensityExceeded): void => {
+    if (options?.critical !== true || Option.isNone(token)) return
+    const origin = `workers ${checked.name}`
+    token.value.requestUnsafe(ShutdownReason.Fatal({ origin, cause: Cause.fail(error) }))
+  }
+  const policy = options?.policy ?? {}
+  const workforce = yield* Workforce
+  return yield* Effect.acquireRelease(
+    Effect.sync(() => {
+      const fleet = new Fleet({ ...checked, backend, pool, frames, policy, context, gaveUp, childOf })
+      const leave = workforce.enrolUnsafe({ name: checked.name, drain: (limits) => Stopping.stop(fleet, limits) })
+      return { fleet, leave }
+    }),
+    ({ fleet, leave }) =>
+      Effect.andThen(
+        Stopping.stop(fleet, Stopping.limits(fleet, checked.graceMillis, "scope closed")),
+        Effect.sync(leave)
+      )
+  ).pipe(Effect.map(({ fleet }) => fleet))
+})
+
+const known: Readonly<Record<keyof Options, true>> = {
+  name: true,
+  capacity: true,
+  strategy: true,
+  intensity: true,
+  grace: true,
+  lastFirst: true,
+  policy: true,
+  critical: true
+}
+
+const checkName = Setting.option(
+  "name",
+  "a string of 1 to 256 characters",
+  (value) => typeof value === "string" && value.length >= 1 && value.length <= 256
+)
+const checkStrategy = Setting.option(
+  "strategy",
+  '"one-for-one", "one-for-all" or "rest-for-one"',
+  (value) => value === "one-for-one" || value === "one-for-all" || value === "rest-for-one"
+)
+const checkMax = Setting.option(
+  "intensity.max",
+  "a whole number of at least 0",
+  (value) => Number.isSafeInteger(value) && (value as number) >= 0
+)
+const checkPeriod = Setting.durationOption("intensity.period", { min: "1 millis", max: "365 days" })
+const checkGrace = Setting.durationOption("grace", { min: 0, max: "1 hour" })
+
+const checkOptions = Effect.fnUntraced(function* (options: Options) {
+  const fields = Object.keys(known).join(", ")
+  yield* Effect.forEach(
+    Object.keys(options),
+    (field) => Setting.option("options", fields, () => Object.hasOwn(known, field))(field),
+    { discard: true }
+  )
+  const name = options.name ?? "workers"
+  yield* checkName(name)
+  const strategy = options.strategy ?? "one-for-one"
+  yield* checkStrategy(strategy)
+  const max = options.intensity?.max ?? 3
+  yield* checkMax(max)
+  const period = yield* checkPeriod(options.intensity?.period ?? "5 seconds")
+  const grace = yield* checkGrace(options.grace ?? "5 seconds")
+  return {
+    name,
+    strategy,
+    intensity: { max, periodMillis: Duration.toMillis(period) },
+    graceMillis: Duration.toMillis(grace),
+    lastFirst: options.lastFirst ?? false
+  }
+})
+
+// -----------------------------------------------------------------------------
+// The container
+// -----------------------------------------------------------------------------
+
+/** @internal */
+export const shapeOf = (fleet: Fleet): Container => {
+  const { graceMillis, name } = fleet.setup
+  const statusUnsafe = (): ReadonlyArray<Row> => fleet.places.map((place) => place.row)
+  return {
+    name,
+    spawn: (spec) => Effect.map(start(fleet, { ...spec, count: 1 }), (children) => children[0]!),
+    run: (spec) => start(fleet, spec),
+    size: Effect.sync(() => fleet.places.length),
+    running: Effect.sync(() => fleet.places.filter((place) => place.life !== undefined).length),
+    stopping: Effect.sync(() => fleet.phase !== "Open"),
+    isReady: Effect.sync(() => isReady(fleet)),
+    status: Effect.sync(statusUnsafe),
+    statusUnsafe,
+    statistics: Effect.sync(() => fleet.counts.read(fleet.nowMillis())),
+    children: Effect.sync(() => fleet.places.map((place) => fleet.childOf(place))),
+    find: (key) =>
+      Effect.sync(() => {
+        const place = fleet.places.find((one) => one.spec.key === key)
+        return place === undefined ? Option.none() : Option.some(fleet.childOf(place))
+      }),
+    awaitReady: awaitReady(fleet),
+    awaitEnded: Effect.flatMap(
+      fleet.watchers.until(() => fleet.places.length === 0 || fleet.phase === "Stopped"),
+      () => (fleet.failure === undefined ? Effect.void : Effect.fail(fleet.failure))
+    ),
+    request: (request, payload, to) => Requests.send(fleet, request, payload, to ?? "any"),
+    interrupt: Effect.sync(() => Stopping.interrupt(fleet)),
+    stop: (grace) =>
+      Effect.gen(function* () {
+        const millis = grace === undefined ? graceMillis : Duration.toMillis(Duration.fromInputUnsafe(grace))
+        if (fleet.stopRun !== undefined) yield* Effect.logWarning(`${name} was told to stop, and is stopping already`)
+        return yield* Stopping.stop(fleet, Stopping.limits(fleet, millis, "stop"))
+      })
+  }
+}
+
+const isReady = (fleet: Fleet): boolean => {
+  const services = new Set(fleet.places.map((place) => place.spec.name))
+  return (
+    fleet.phase === "Open" &&
+    Array.from(services).every((service) => fleet.places.some((place) => place.spec.name === service && place.isReady))
+  )
+}
+
+const awaitReady = (fleet: Fleet): Container["awaitReady"] =>
+  Effect.suspend(() => {
+    const waiting = fleet.places.slice()
+    const lost = (): Place | undefined => waiting.find((place) => place.isEnded && !place.wasReady)
+    return Effect.flatMap(
+      fleet.watchers.until(
+        () => fleet.phase !== "Open" || lost() !== undefined || waiting.every((place) => place.isReady || place.isEnded)
+      ),
+      (): Effect.Effect<void, NotReady | RestartIntensityExceeded | ContainerStopping> => {
+        if (fleet.failure !== undefined) return Effect.fail(fleet.failure)
+        const place = lost()
+        if (place !== undefined) return Effect.fail(place.notReady(place.end!))
+        return refuseWhenClosed(fleet, fleet.setup.name)
+      }
+    )
+  })

@@ -1,0 +1,183 @@
+/**
+ * One life of a worker, seen from its container: the link, what was asked of it and not answered, what it said.
+ *
+ * **States**
+ *
+ * ```text
+ *   opening ──▶ open ──▶ gone          opening: the backend starts it; what is sent meanwhile is kept
+ *      └──────────────────▲
+ * ```
+ *
+ * **Invariants**
+ *
+ * 1. `exited` of the host is called exactly once, and nothing of the host after it.
+ * 2. A request that is pending when the life ends fails with `WorkerGone` in the same turn; no other life gets it.
+ * 3. Of what is known about the end, the worker's own last word goes first, then what the supervisor did, then what the
+ *    platform saw.
+ *
+ * @internal
+ */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import * as Scope from "effect/Scope"
+import type * as Backend from "../Backend.ts"
+import type { StartFailed } from "../ContainerError.ts"
+import * as WorkerExit from "../WorkerExit.ts"
+import * as WorkerMessage from "../WorkerMessage.ts"
+
+export type Reply = Extract<WorkerMessage.FromWorker, { readonly _tag: "Reply" }>["result"]
+/** What a life says besides `Ready`, `Reply` and `Ended`. */
+export type Word = Exclude<WorkerMessage.FromWorker, { readonly _tag: "Ready" | "Reply" | "Ended" }>
+
+/** Who is told. Plain calls. */
+export interface Host {
+  readonly run: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
+  readonly ready: (life: Life) => void
+  readonly word: (life: Life, word: Word) => void
+  readonly invalid: (life: Life, error: WorkerMessage.InvalidMessage) => void
+  readonly exited: (life: Life, exit: WorkerExit.WorkerExit) => void
+}
+
+export class Life {
+  readonly request: Backend.StartRequest
+  private readonly host: Host
+  private readonly scope = Scope.makeUnsafe()
+  private link: Backend.Link | undefined = undefined
+  private starting: Fiber.Fiber<Backend.Link, StartFailed> | undefined = undefined
+  private early: Array<unknown> = []
+  private said: WorkerExit.WorkerExit | undefined = undefined
+  private killed: WorkerExit.KillReason | undefined = undefined
+  private readonly pending = new Map<number, (reply: Reply | undefined) => void>()
+  private nextId = 1
+  isReady = false
+  isGone = false
+  isStopping = false
+  text: string | undefined = undefined
+
+  constructor(request: Backend.StartRequest, host: Host) {
+    this.request = request
+    this.host = host
+  }
+
+  get place(): string | undefined {
+    return this.link?.place
+  }
+  get isKilled(): boolean {
+    return this.killed !== undefined
+  }
+  get inFlight(): number {
+    return this.pending.size
+  }
+
+  /** Starts it. The host may be told of its end before this returns. */
+  begin(backend: Backend.Shape): void {
+    const listener: Backend.Listener = {
+      message: (wire) => this.message(wire),
+      exited: (exit) => this.finish(exit)
+    }
+    this.starting = this.host.run(Scope.provide(backend.start(this.request, listener), this.scope))
+    this.starting.addObserver((exit) => {
+      if (Exit.isSuccess(exit)) return this.open(exit.value)
+      const errors = WorkerExit.errorRows(exit.cause)
+      this.finish({ _tag: "Failed", exitCode: 1, errors })
+    })
+  }
+
+  private open(link: Backend.Link): void {
+    if (this.isGone) return
+    this.link = link
+    for (const wire of this.early.splice(0)) link.send(wire)
+    if (this.killed !== undefined) link.kill()
+  }
+
+  // ---------------------------------------------------------------------------
+  // From the worker
+  // ---------------------------------------------------------------------------
+
+  private message(wire: unknown): void {
+    if (this.isGone) return
+    const message = WorkerMessage.readFromWorker(wire)
+    if (message instanceof WorkerMessage.InvalidMessage) return this.host.invalid(this, message)
+    switch (message._tag) {
+      case "Ready": {
+        if (this.isReady || this.isStopping) return
+        this.isReady = true
+        return this.host.ready(this)
+      }
+      case "Reply": {
+        const waiting = this.pending.get(message.id)
+        this.pending.delete(message.id)
+        // A reply nobody waits for was cancelled on its way.
+        return waiting?.(message.result)
+      }
+      case "Ended": {
+        this.said ??= message.exit
+        return
+      }
+      case "StatusText": {
+        this.text = message.text
+        return this.host.word(this, message)
+      }
+      default:
+        return this.host.word(this, message)
+    }
+  }
+
+  private finish(seen: WorkerExit.WorkerExit): void {
+    if (this.isGone) return
+    this.isGone = true
+    const waiting = Array.from(this.pending.values())
+    this.pending.clear()
+    this.early = []
+    const killed: WorkerExit.WorkerExit | undefined =
+      this.killed === undefined ? undefined : { _tag: "Killed", reason: this.killed }
+    this.host.run(Effect.ignoreCause(Scope.close(this.scope, Exit.void)))
+    this.host.exited(this, this.said ?? killed ?? seen)
+    for (const wake of waiting) wake(undefined)
+  }
+
+  // ---------------------------------------------------------------------------
+  // To the worker
+  // ---------------------------------------------------------------------------
+
+  private send(message: WorkerMessage.ToWorker): boolean {
+    if (this.isGone) return false
+    const wire = WorkerMessage.encodeToWorker(message)
+    if (this.link !== undefined) return this.link.send(wire)
+    this.early.push(wire)
+    return true
+  }
+
+  stop(budgetMillis: number, reason: string): void {
+    this.isStopping = true
+    this.send({ _tag: "Stop", budgetMillis, reason })
+  }
+
+  force(): void {
+    this.send({ _tag: "Force" })
+  }
+
+  kill(reason: WorkerExit.KillReason): void {
+    if (this.isGone) return
+    // What it said before is how it ended; now only what is left of it is removed.
+    this.killed ??= reason
+    if (this.link !== undefined) this.link.kill()
+    else this.starting?.interruptUnsafe()
+  }
+
+  /** Asks; nothing if the life ended, or had ended, before it answered. */
+  ask(tag: string, payload: unknown): Effect.Effect<Reply | undefined> {
+    return Effect.callback<Reply | undefined>((resume) => {
+      const id = this.nextId++
+      this.pending.set(id, (reply) => resume(Effect.succeed(reply)))
+      if (!this.send({ _tag: "Request", id, tag, payload })) {
+        this.pending.delete(id)
+        resume(Effect.succeed(undefined))
+      }
+      return Effect.sync(() => {
+        if (this.pending.delete(id)) this.send({ _tag: "Cancel", id })
+      })
+    })
+  }
+}

@@ -1,0 +1,178 @@
+/**
+ * A child: the place of a worker, and the one function that moves it from state to state.
+ *
+ * ```text
+ *   Starting ─▶ Ready ─▶ Stopping ─▶ Killing ─▶ BackingOff ─▶ Starting …      any of them ─▶ Ended
+ * ```
+ *
+ * **Invariants**
+ *
+ * 1. A life is begun only where there is none: two lives of one ordinal never overlap.
+ * 2. The ordinal is given back when the place has ended, and not before.
+ * 3. A place that has ended stays so.
+ *
+ * @internal
+ */
+import type * as Duration from "effect/Duration"
+import type * as Pull from "effect/Pull"
+import type * as Backend from "../Backend.ts"
+import { State } from "../Child.ts"
+import type * as Child from "../Child.ts"
+import type { Resolved } from "../ChildSpec.ts"
+import { NotReady } from "../ContainerError.ts"
+import type { Frame } from "../Frame.ts"
+import type { Claim } from "../OrdinalPool.ts"
+import type { Facts } from "../WorkerContext.ts"
+import type { KillReason, WorkerExit } from "../WorkerExit.ts"
+import { type Host, Life } from "./life.ts"
+
+/** Which states may follow which; anything else is a mistake of this family. */
+const moves: Readonly<Record<Child.State["_tag"], ReadonlyArray<Child.State["_tag"]>>> = {
+  Starting: ["Ready", "Stopping", "Killing", "BackingOff", "Ended"],
+  Ready: ["Stopping", "Killing", "BackingOff", "Ended"],
+  Stopping: ["Killing", "BackingOff", "Ended"],
+  Killing: ["BackingOff", "Ended"],
+  BackingOff: ["Starting", "Ended"],
+  Ended: []
+}
+
+export class Place {
+  readonly spec: Resolved
+  readonly serviceOrdinal: number
+  readonly claim: Claim
+  /** Grows from place to place: who was started after whom. */
+  readonly order: number
+  private readonly frames: ReadonlyArray<Frame>
+  private readonly kind: Backend.Shape["kind"]
+  state: Child.State = State.Starting()
+  life: Life | undefined = undefined
+  facts: Facts | undefined = undefined
+  lastExit: WorkerExit | undefined = undefined
+  /** Somebody wants this worker gone for good. */
+  isDismissed = false
+  /** It is being stopped so that it can be started again with its group. */
+  inGroup = false
+  /** One of its lives was ready. */
+  wasReady = false
+  /** The delays of its back-off, while it has not been ready again. */
+  backoff: Step | undefined = undefined
+  private attempt = 0
+
+  constructor(options: {
+    readonly spec: Resolved
+    readonly serviceOrdinal: number
+    readonly claim: Claim
+    readonly frames: ReadonlyArray<Frame>
+    readonly kind: Backend.Shape["kind"]
+    readonly order: number
+  }) {
+    this.spec = options.spec
+    this.serviceOrdinal = options.serviceOrdinal
+    this.claim = options.claim
+    this.frames = options.frames
+    this.kind = options.kind
+    this.order = options.order
+  }
+
+  get isEnded(): boolean {
+    return this.state._tag === "Ended"
+  }
+  get isReady(): boolean {
+    return this.state._tag === "Ready"
+  }
+  /** How it ended, once and for all. */
+  get end(): WorkerExit | undefined {
+    return this.state._tag === "Ended" ? this.state.exit : undefined
+  }
+
+  private move(next: Child.State): void {
+    if (!moves[this.state._tag].includes(next._tag)) {
+      throw new Error(`a child cannot go from ${this.state._tag} to ${next._tag}`)
+    }
+    this.state = next
+  }
+
+  /** Begins a life. */
+  begin(backend: Backend.Shape, host: Host, startedAt: number): void {
+    if (this.life !== undefined) throw new Error("a place has room for one life")
+    if (this.state._tag !== "Starting") this.move(State.Starting())
+    this.inGroup = false
+    this.attempt += 1
+    const { key, name, program, regions } = this.spec
+    const { ordinal } = this.claim
+    const generation = this.claim.nextGenerationUnsafe()
+    const context: Facts = {
+      kind: this.kind,
+      ordinal,
+      generation,
+      name,
+      key: key ?? null,
+      serviceOrdinal: this.serviceOrdinal,
+      frames: [...this.frames, { kind: this.kind, ordinal, generation, name }],
+      attempt: this.attempt,
+      startedAt
+    }
+    this.facts = context
+    this.life = new Life({ program, regions, context }, host)
+    this.life.begin(backend)
+  }
+
+  /** The present life is ready. */
+  becomeReady(): void {
+    this.attempt = 0
+    this.wasReady = true
+    this.backoff = undefined
+    if (this.state._tag === "Starting") this.move(State.Ready())
+  }
+
+  /** Tells the present life to stop. */
+  interrupt(budgetMillis: number, reason: string): void {
+    if (this.state._tag !== "Starting" && this.state._tag !== "Ready") return
+    this.move(State.Stopping())
+    this.life?.stop(budgetMillis, reason)
+  }
+
+  kill(reason: KillReason): void {
+    if (this.life === undefined || this.isEnded) return
+    if (this.state._tag !== "Killing") this.move(State.Killing())
+    this.life.kill(reason)
+  }
+
+  /** The present life has ended. */
+  left(exit: WorkerExit): void {
+    this.life = undefined
+    this.lastExit = exit
+  }
+
+  /** Another life will follow. */
+  waitForNext(exit: WorkerExit): void {
+    this.move(State.BackingOff({ exit }))
+  }
+
+  /** No other life will follow. */
+  finish(exit: WorkerExit): void {
+    this.move(State.Ended({ exit }))
+    this.claim.releaseUnsafe()
+  }
+
+  get row(): Child.Row {
+    return {
+      name: this.spec.name,
+      key: this.spec.key ?? null,
+      ordinal: this.claim.ordinal,
+      serviceOrdinal: this.serviceOrdinal,
+      generation: this.facts?.generation ?? 0,
+      state: this.state._tag,
+      text: this.life?.text,
+      place: this.life?.place,
+      lastExit: this.lastExit
+    }
+  }
+
+  notReady(exit: WorkerExit): NotReady {
+    return new NotReady({ service: this.spec.name, serviceOrdinal: this.serviceOrdinal, exit })
+  }
+}
+
+/** One step of a back-off: the delay, or the end of the schedule. */
+type Step = (now: number, input: unknown) => Pull.Pull<[unknown, Duration.Duration], never, unknown>

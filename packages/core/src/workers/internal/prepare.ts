@@ -1,0 +1,53 @@
+/**
+ * From a specification to places: everything that can be refused is refused here, before anything has begun.
+ *
+ * @internal
+ */
+import * as Effect from "effect/Effect"
+import type { Child } from "../Child.ts"
+import * as ChildSpec from "../ChildSpec.ts"
+import type { ServiceSpec, SpawnError } from "../Container.ts"
+import { ContainerStopping, InvalidSpec, OrdinalsExhausted } from "../ContainerError.ts"
+import * as Parallelism from "../Parallelism.ts"
+import type { Fleet } from "./fleet.ts"
+import type { Place } from "./place.ts"
+
+export const refuseWhenClosed = (fleet: Fleet, service: string): Effect.Effect<void, ContainerStopping> =>
+  fleet.phase === "Open"
+    ? Effect.void
+    : Effect.fail(new ContainerStopping({ service, state: fleet.phase === "Stopping" ? "stopping" : "stopped" }))
+
+/** Checks everything that can be checked and takes the places; begins nothing. */
+export const prepare = Effect.fnUntraced(function* (
+  fleet: Fleet,
+  specs: ReadonlyArray<ServiceSpec>
+): Effect.fn.Return<ReadonlyArray<Place>, SpawnError> {
+  const workers: Array<ChildSpec.Resolved> = []
+  const services: Array<ChildSpec.Resolved> = []
+  for (const { count: given, ...rest } of specs) {
+    const spec = yield* ChildSpec.resolve(rest)
+    const count = yield* Parallelism.count(spec.key === undefined ? given : (given ?? 1))
+    if (spec.key !== undefined && count > 1) {
+      const found = `a count of ${count}`
+      return yield* new InvalidSpec({ service: spec.name, field: "key", wanted: "a count of 1", found })
+    }
+    services.push(spec)
+    for (let one = 0; one < count; one++) workers.push(spec)
+  }
+  const { backend, pool } = fleet.setup
+  const free = (pool.capacity ?? Infinity) - pool.takenUnsafe()
+  if (workers.length > free) return yield* new OrdinalsExhausted({ capacity: pool.capacity! })
+  for (const spec of services) yield* backend.check(spec)
+  // From here on in one turn: what was checked still holds when the places are taken.
+  yield* refuseWhenClosed(fleet, services[0]?.name ?? fleet.setup.name)
+  yield* ChildSpec.checkKeys(services, (key) => fleet.places.some((place) => place.spec.key === key))
+  const places = fleet.take(workers)
+  return places ?? (yield* new OrdinalsExhausted({ capacity: pool.capacity! }))
+})
+
+export const start = (fleet: Fleet, spec: ServiceSpec): Effect.Effect<ReadonlyArray<Child>, SpawnError> =>
+  Effect.map(prepare(fleet, [spec]), (places) => {
+    const children = places.map((place) => fleet.childOf(place))
+    for (const place of places) fleet.begin(place)
+    return children
+  })

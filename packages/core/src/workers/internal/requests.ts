@@ -1,0 +1,95 @@
+/**
+ * A request's way to one worker and back.
+ *
+ * **Invariants**
+ *
+ * 1. It is delivered to one life or to none; it never waits for a worker, and never moves to another.
+ * 2. Values are encoded and decoded by the request's schemas on both sides; a mistake is told with its path.
+ *
+ * @internal
+ */
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { quote } from "../../internal/quote.ts"
+import type { Address } from "../Container.ts"
+import { RequestFailed } from "../ContainerError.ts"
+import { InvalidMessage } from "../WorkerMessage.ts"
+import type { WorkerRequest } from "../WorkerRequest.ts"
+import type { Fleet } from "./fleet.ts"
+import type { Life, Reply } from "./life.ts"
+import type { Place } from "./place.ts"
+
+export const send = <Payload, Success, Error>(
+  fleet: Fleet,
+  request: WorkerRequest<string, Payload, Success, Error>,
+  payload: Payload,
+  to: Address
+): Effect.Effect<Success, Error | RequestFailed> =>
+  Effect.gen(function* () {
+    const failed = (reason: RequestFailed["reason"], worker: string, detail: string): RequestFailed =>
+      new RequestFailed({ request: request.tag, reason, worker, detail })
+    const encoded = yield* Effect.mapError(Schema.encodeUnknownEffect(request.payload)(payload), (error) =>
+      failed("InvalidPayload", describe(to), flat(error.message))
+    )
+    const place = fleet.pick((one) => matches(one, to))
+    const life = place?.life
+    if (place === undefined || life === undefined) {
+      const ready = fleet.places.filter((one) => one.isReady).length
+      return yield* failed("NoWorker", describe(to), `${ready} of ${fleet.places.length} worker(s) are ready`)
+    }
+    const worker = fleet.nameOf(place)
+    const reply = yield* life.ask(request.tag, encoded)
+    if (reply === undefined) return yield* failed("WorkerGone", worker, "it ended before it answered")
+    return yield* read(fleet, place, life, request, reply, (reason, detail) => failed(reason, worker, detail))
+  })
+
+const read = <Payload, Success, Error>(
+  fleet: Fleet,
+  place: Place,
+  life: Life,
+  request: WorkerRequest<string, Payload, Success, Error>,
+  reply: Reply,
+  failed: (reason: RequestFailed["reason"], detail: string) => RequestFailed
+): Effect.Effect<Success, Error | RequestFailed> => {
+  const invalid = (error: { readonly message: string }): RequestFailed => {
+    const detail = `the answer to ${request.tag}: ${flat(error.message)}`
+    fleet.invalid(place, life, new InvalidMessage({ direction: "from worker", detail }))
+    return failed("InvalidReply", detail)
+  }
+  switch (reply._tag) {
+    case "Success":
+      return Effect.mapError(Schema.decodeUnknownEffect(request.success)(reply.value), invalid)
+    case "Failure":
+      return Effect.flatMap(Effect.mapError(Schema.decodeUnknownEffect(request.error)(reply.error), invalid), (error) =>
+        Effect.fail(error)
+      )
+    case "Defect":
+      return Effect.fail(failed("HandlerDied", reply.message))
+    case "Refused":
+      return Effect.fail(failed(refusals[reply.reason], reply.detail))
+  }
+}
+
+const refusals = {
+  "unknown request": "UnknownRequest",
+  "invalid payload": "InvalidPayload",
+  stopping: "Stopping"
+} as const
+
+const matches = (place: Place, to: Address): boolean => {
+  if (to === "any") return true
+  if ("key" in to) return place.spec.key === to.key
+  return (
+    place.spec.name === to.service && (to.serviceOrdinal === undefined || place.serviceOrdinal === to.serviceOrdinal)
+  )
+}
+
+const describe = (to: Address): string => {
+  if (to === "any") return "any worker"
+  if ("key" in to) return `the worker with the key ${quote(to.key)}`
+  return to.serviceOrdinal === undefined
+    ? `any worker of ${quote(to.service)}`
+    : `worker ${to.serviceOrdinal} of ${quote(to.service)}`
+}
+
+const flat = (text: string): string => text.replaceAll(/\s*\n\s*/g, " ")

@@ -1,0 +1,157 @@
+/**
+ * What becomes of a place whose life has ended: nothing more, another life, another life for its whole group, or the end of
+ * the container.
+ *
+ * ```text
+ *   stopping, dismissed, or not wanted again ─▶ Ended
+ *   one restart too many                     ─▶ Ended, and the container gives up
+ *   one-for-one                              ─▶ delay ─▶ begin
+ *   one-for-all, rest-for-one                ─▶ stop the group, last first ─▶ delay ─▶ begin in order, each after the one before is ready
+ * ```
+ *
+ * **Invariants**
+ *
+ * 1. Every restart is counted before it is prepared, a group's once.
+ * 2. One group restart runs at a time. A failure meanwhile widens it and lets it begin anew.
+ * 3. After any wait the state is looked at again: a container that stops, and a place somebody dismissed, stay down.
+ *
+ * Source: OTP's supervisor.
+ *
+ * @internal
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Schedule from "effect/Schedule"
+import * as RestartIntensity from "../../tasks/RestartIntensity.ts"
+import type { RestartType } from "../ChildSpec.ts"
+import { RestartIntensityExceeded } from "../ContainerError.ts"
+import * as WorkerExit from "../WorkerExit.ts"
+import type { Fleet } from "./fleet.ts"
+import type { Place } from "./place.ts"
+import * as Stopping from "./stopping.ts"
+
+/** Whether a worker of this type that ended so is wanted again. */
+export const wantsRestart = (restart: RestartType, exit: WorkerExit.WorkerExit): boolean =>
+  restart === "permanent" || (restart === "transient" && !WorkerExit.isSuccess(exit))
+
+export const decide = (fleet: Fleet, place: Place, exit: WorkerExit.WorkerExit): void => {
+  if (fleet.phase !== "Open" || place.isDismissed) return fleet.finish(place, exit)
+  if (place.inGroup) {
+    if (place.spec.restart === "temporary") return fleet.finish(place, exit)
+    return place.waitForNext(exit)
+  }
+  if (!wantsRestart(place.spec.restart, exit)) return fleet.finish(place, exit)
+  const next = RestartIntensity.add(fleet.window, fleet.nowMillis(), fleet.setup.intensity)
+  if (next === undefined) return giveUp(fleet, place, exit, "intensity")
+  fleet.window = next
+  place.waitForNext(exit)
+  if (fleet.setup.strategy === "one-for-one") fleet.run(restartAlone(fleet, place, exit))
+  else restartGroup(fleet, place, exit)
+}
+
+/** A place may still begin another life. */
+const isWaiting = (fleet: Fleet, place: Place): boolean =>
+  fleet.phase === "Open" && !place.isDismissed && place.state._tag === "BackingOff"
+
+const restartAlone = (fleet: Fleet, place: Place, exit: WorkerExit.WorkerExit): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    // Never begun in the turn of its own end: a backend that fails at once must not fill the stack.
+    yield* Effect.yieldNow
+    if (!(yield* backOff(fleet, place, exit)) || !isWaiting(fleet, place)) return
+    fleet.begin(place)
+  })
+
+/** Waits for the delay of the place's back-off; `false` when there is none any more, and the container has given up. */
+const backOff = (fleet: Fleet, place: Place, exit: WorkerExit.WorkerExit): Effect.Effect<boolean> =>
+  Effect.gen(function* () {
+    const { backoff } = place.spec
+    if (backoff === undefined) return true
+    place.backoff ??= yield* Schedule.toStep(backoff)
+    const now = fleet.clock.currentTimeMillisUnsafe()
+    const stepped = yield* Effect.exit(place.backoff(now, exit))
+    if (Exit.isFailure(stepped)) {
+      if (isWaiting(fleet, place)) giveUp(fleet, place, exit, "back-off")
+      return false
+    }
+    const [, delay] = stepped.value
+    if (Duration.toMillis(delay) > 0) {
+      const over = fleet.watchers.until(() => !isWaiting(fleet, place))
+      yield* Effect.raceFirst(Effect.sleep(delay), over)
+    }
+    return true
+  })
+
+// -----------------------------------------------------------------------------
+// Groups
+// -----------------------------------------------------------------------------
+
+const restartGroup = (fleet: Fleet, place: Place, exit: WorkerExit.WorkerExit): void => {
+  const { group } = fleet
+  const at = fleet.setup.strategy === "one-for-all" ? 0 : place.order
+  group.from = Math.min(group.from ?? at, at)
+  group.cause = { place, exit }
+  if (group.running) return
+  group.running = true
+  fleet.run(
+    Effect.ensuring(
+      runGroup(fleet),
+      Effect.sync(() => {
+        group.running = false
+        group.from = undefined
+      })
+    )
+  )
+}
+
+const runGroup = (fleet: Fleet): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    const { group } = fleet
+    yield* Effect.yieldNow
+    while (group.from !== undefined && fleet.phase === "Open") {
+      const from = group.from
+      const members = fleet.places.filter((one) => one.order >= from)
+      const { exit, place } = group.cause!
+      group.from = undefined
+      for (const member of members) member.inGroup = true
+      yield* Stopping.stopPlaces(fleet, members, Stopping.limits(fleet, fleet.setup.graceMillis, "group restart"), true)
+      // One that not even a kill has ended is on its own; its exit is decided on when it comes.
+      for (const member of members) if (member.life !== undefined) member.inGroup = false
+      if (!(yield* backOff(fleet, place, exit))) return
+      yield* beginInOrder(fleet, members)
+    }
+  })
+
+/** Each after the one before is ready; a failure meanwhile ends it. */
+export const beginInOrder = (fleet: Fleet, members: ReadonlyArray<Place>): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    for (const member of members) {
+      if (fleet.group.from !== undefined || fleet.phase !== "Open") return
+      if (member.isEnded || member.isDismissed || member.life !== undefined) continue
+      fleet.begin(member)
+      yield* fleet.watchers.until(
+        () => member.isReady || member.isEnded || fleet.phase !== "Open" || fleet.group.from !== undefined
+      )
+    }
+  })
+
+// -----------------------------------------------------------------------------
+// Giving up
+// -----------------------------------------------------------------------------
+
+const giveUp = (fleet: Fleet, place: Place, exit: WorkerExit.WorkerExit, why: "intensity" | "back-off"): void => {
+  const { intensity } = fleet.setup
+  const error = new RestartIntensityExceeded({
+    service: place.spec.name,
+    serviceOrdinal: place.serviceOrdinal,
+    why,
+    max: intensity.max,
+    periodMillis: intensity.periodMillis,
+    exit
+  })
+  fleet.finish(place, exit)
+  fleet.failure = error
+  fleet.log(Effect.logError(`${fleet.setup.name} gives up: ${error.message}`))
+  fleet.run(Stopping.stop(fleet, Stopping.limits(fleet, fleet.setup.graceMillis, "too many restarts"), true))
+  fleet.setup.gaveUp(error)
+}
