@@ -175,3 +175,20 @@ export const Waking = Context.Reference<Shape>("@selvedge/core/Waking", { defaul
  * @since 0.1.0
  */
 export const layerLocal: Layer.Layer<never> = Layer.sync(Waking, makeLocal)
+
+/**
+ * What a platform does about sleepers in other processes, for memory that they see too. It is told of every thread that may go
+ * to sleep on a word, before it does, and of every word that was rung.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Reach = Bell.Reach
+
+/**
+ * Installs it for this thread, in the place of the one before; for platforms.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const reachBeyond: (reach: Reach | undefined) => void = Bell.reachBeyond

@@ -20,11 +20,31 @@
  * 3. Whoever clears a bit bumps the bell afterwards; so a sleeper whose bit was cleared finds the bell moved.
  * 4. A ringer that dies between 3 and 4 is made good by whoever proves its death: recovery rings every bell.
  *
+ * `Atomics.notify` reaches the threads of this process. Where memory is seen by other processes too, a platform _reaches_
+ * further: it is told of every sleeper before step 2 and of every ring after step 4. Both are off the way of whoever finds
+ * nobody asleep.
+ *
  * @internal
  */
 
+/** What a platform does about sleepers in other processes. */
+export interface Reach {
+  /** A thread of this process may go to sleep on that bell; it has not set its bit yet. */
+  readonly sleeps: (words: Int32Array, bellWord: number) => void
+  /** That bell was rung by this thread. */
+  readonly rang: (words: Int32Array, bellWord: number) => void
+}
+
+let beyond: Reach | undefined
+
+/** From now on, for this thread. */
+export const reachBeyond = (reach: Reach | undefined): void => {
+  beyond = reach
+}
+
 /** Steps 1 and 2 of a sleeper; answers what it has to give to `sleep`. */
 export const prepare = (words: Int32Array, stateWord: number, bit: number, bellWord: number): number => {
+  if (beyond !== undefined) beyond.sleeps(words, bellWord)
   const seen = Atomics.load(words, bellWord)
   // Pairs with the load of the state in every ringer (invariant 2).
   Atomics.or(words, stateWord, bit)
@@ -37,6 +57,7 @@ export const ring = (words: Int32Array, stateWord: number, bit: number, bellWord
   // Seen by `Atomics.wait` of every sleeper whose bit this may have cleared (invariant 3).
   Atomics.add(words, bellWord, 1)
   Atomics.notify(words, bellWord)
+  if (beyond !== undefined) beyond.rang(words, bellWord)
 }
 
 /** Step 4 of a sleeper, blocking its thread. `false` only if the time was over. */
