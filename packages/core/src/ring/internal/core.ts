@@ -20,7 +20,7 @@ export class RingCore {
 
   constructor(memory: SharedArrayBuffer, layout: Layout.RingLayout) {
     this.memory = memory
-    this.words = new Int32Array(memory)
+    this.words = new Int32Array(memory, 0, layout.totalBytes >> 2)
     this.layout = layout
     this.capacity = layout.capacity
     this.mask = layout.capacity - 1
