@@ -1,5 +1,5 @@
 /**
- * `@selvedge/node`: signals, exit codes and the guard thread around `@selvedge/core`. One namespace per concept.
+ * `@selvedge/node`: signals, exit codes, the guard thread and workers around `@selvedge/core`. One namespace per concept.
  *
  * @since 0.1.0
  */
@@ -8,3 +8,5 @@ export * as KeepAlive from "./main/KeepAlive.ts"
 export * as NodeGuard from "./main/NodeGuard.ts"
 export * as NodeSignals from "./main/NodeSignals.ts"
 export * as Selvedge from "./main/Selvedge.ts"
+export * as ForkedBackend from "./workers/ForkedBackend.ts"
+export * as ThreadedBackend from "./workers/ThreadedBackend.ts"

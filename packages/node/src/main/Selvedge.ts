@@ -13,6 +13,8 @@ import * as Guard from "@selvedge/core/service/Guard"
 import * as Main from "@selvedge/core/service/Main"
 import * as Signals from "@selvedge/core/service/Signals"
 import * as Report from "@selvedge/core/shutdown/ShutdownReport"
+import { AvailableParallelism } from "@selvedge/core/workers/Parallelism"
+import * as WorkerContext from "@selvedge/core/workers/WorkerContext"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -20,6 +22,7 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { closeSync, constants, openSync, writeFileSync, writeSync } from "node:fs"
+import { availableParallelism } from "node:os"
 import { leaveProcess, leaveProcessNow } from "./internal/leaveProcess.ts"
 import * as KeepAlive from "./KeepAlive.ts"
 import * as NodeGuard from "./NodeGuard.ts"
@@ -55,6 +58,14 @@ export const settings = {
   guard: Setting.boolean("SELVEDGE_GUARD", "guard", true)
 } as const
 
+/**
+ * What a layer finds around it: what `Main` provides, and who it is. The main program is nobody's worker: it has no frames.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Provided = Main.Provided | WorkerContext.WorkerContext
+
 let running: string | undefined
 
 /**
@@ -87,7 +98,7 @@ let running: string | undefined
  * @category constructors
  * @since 0.1.0
  */
-export const run = <A, E>(layer: Layer.Layer<A, E, Main.Provided>, options?: Options<A>): void => {
+export const run = <A, E>(layer: Layer.Layer<A, E, Provided>, options?: Options<A>): void => {
   if (running !== undefined) throw new Main.AlreadyRunning({ service: running })
   running = options?.name ?? "service"
   const { logger = Layer.empty, ...rest } = options ?? {}
@@ -103,7 +114,7 @@ export const run = <A, E>(layer: Layer.Layer<A, E, Main.Provided>, options?: Opt
 }
 
 const program = Effect.fnUntraced(function* <A, E>(
-  layer: Layer.Layer<A, E, Main.Provided>,
+  layer: Layer.Layer<A, E, Provided>,
   { guard: guardOption, report: reportOption, ...options }: Omit<Options<A>, "logger">
 ): Effect.fn.Return<void, Main.AlreadyRunning | Setting.InvalidSetting, Scope.Scope> {
   const report = yield* settings.report.resolve(reportOption)
@@ -114,7 +125,9 @@ const program = Effect.fnUntraced(function* <A, E>(
   const outcome = yield* Main.run(layer, options).pipe(
     Effect.provideService(Signals.Signals, signals),
     Effect.provideService(Guard.Guard, guard),
-    Effect.provideService(CoreKeepAlive.KeepAlive, KeepAlive.holdUnsafe)
+    Effect.provideService(CoreKeepAlive.KeepAlive, KeepAlive.holdUnsafe),
+    Effect.provideService(AvailableParallelism, availableParallelism()),
+    Effect.provide(WorkerContext.layerMain({ name: options.name }))
   )
   const problem = outcome.report === undefined ? undefined : writeReport(report, outcome.report)
   if (problem !== undefined) yield* Effect.logError(problem)

@@ -1,0 +1,142 @@
+/**
+ * One life in a child process, from above.
+ *
+ * ```text
+ *   fork ──▶ running ──▶ exit ─┬─▶ exited        both, in either order: what the process sent is read until its channel closes
+ *                └─▶ channel closed
+ * ```
+ *
+ * A grandchild that inherited the channel could keep it open: 500 ms after the exit nobody waits for it any more.
+ *
+ * @internal
+ */
+import type * as Backend from "@selvedge/core/workers/Backend"
+import { StartFailed } from "@selvedge/core/workers/ContainerError"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { type ChildProcess, fork } from "node:child_process"
+import { once } from "node:events"
+import { fileURLToPath } from "node:url"
+import * as Exits from "./exits.ts"
+import * as Output from "./output.ts"
+import * as StartData from "./startData.ts"
+import { after } from "./timer.ts"
+import { until } from "./until.ts"
+
+export interface Options {
+  readonly env: NodeJS.ProcessEnv | undefined
+  readonly execArgv: ReadonlyArray<string> | undefined
+  readonly output: Output.Output
+}
+
+const CHANNEL_MILLIS = 500
+
+export const start = (
+  data: StartData.StartData,
+  { context }: Backend.StartRequest,
+  listener: Backend.Listener,
+  options: Options
+): Effect.Effect<Backend.Link, StartFailed, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.map(spawn(`${context.name} ${context.serviceOrdinal}`, options), (child) => {
+      if (options.output === "prefix") Output.prefix(child, context)
+      const link = new ProcessLink(child, listener)
+      child.send({ ...data, regions: {} }, ignore)
+      return link
+    }),
+    (link) => link.end
+  )
+
+/** The label is for people who look at a list of processes. */
+const spawn = (label: string, options: Options): Effect.Effect<ChildProcess, StartFailed> => {
+  const output = options.output === "prefix" ? "pipe" : "inherit"
+  const refused = (error: unknown): StartFailed =>
+    new StartFailed({ reason: "SpawnRefused", wanted: "a process", found: Exits.messageOf(error) })
+  return Effect.flatMap(
+    Effect.try({
+      try: () =>
+        fork(fileURLToPath(StartData.entry("processEntry")), [label], {
+          serialization: "advanced",
+          stdio: ["ignore", output, output, "ipc"],
+          ...(options.env === undefined ? {} : { env: options.env }),
+          ...(options.execArgv === undefined ? {} : { execArgv: [...options.execArgv] })
+        }),
+      catch: refused
+    }),
+    (child) =>
+      child.pid !== undefined
+        ? Effect.succeed(child)
+        : Effect.flatMap(
+            Effect.promise(() => once(child, "error")),
+            ([error]) => Effect.fail(refused(error))
+          )
+  )
+}
+
+/** Whether it arrived is said by the exit. */
+const ignore = (): void => {}
+
+class ProcessLink implements Backend.Link {
+  private readonly child: ChildProcess
+  private readonly listener: Backend.Listener
+  private readonly pid: number
+  private exit: { readonly code: number | null; readonly signal: string | null } | undefined = undefined
+  private isOpen = true
+  private wasKilled = false
+  private isGone = false
+  private readonly gone: Array<() => void> = []
+
+  constructor(child: ChildProcess, listener: Backend.Listener) {
+    this.child = child
+    this.listener = listener
+    this.pid = child.pid ?? 0
+    child.on("message", listener.message)
+    // A kill or a send that failed: the exit says what became of it.
+    child.on("error", ignore)
+    child.on("disconnect", () => {
+      this.isOpen = false
+      this.finish()
+    })
+    child.on("exit", (code, signal) => {
+      this.exit = { code, signal }
+      if (!child.connected) this.isOpen = false
+      this.finish()
+      if (!this.isGone) after(CHANNEL_MILLIS, () => this.giveUpChannel())
+    })
+  }
+
+  private giveUpChannel(): void {
+    this.isOpen = false
+    if (this.child.connected) this.child.disconnect()
+    this.finish()
+  }
+
+  private finish(): void {
+    if (this.exit === undefined || this.isOpen || this.isGone) return
+    this.isGone = true
+    this.listener.exited(Exits.ofProcess({ pid: this.pid, ...this.exit, wasKilled: this.wasKilled }))
+    for (const wake of this.gone.splice(0)) wake()
+  }
+
+  get place(): string {
+    return `pid ${this.pid}`
+  }
+
+  readonly send = (wire: unknown): boolean => {
+    if (this.exit !== undefined || !this.child.connected) return false
+    this.child.send(wire as object, ignore)
+    return true
+  }
+
+  readonly kill = (): void => {
+    if (this.exit !== undefined) return
+    this.wasKilled = true
+    this.child.kill("SIGKILL")
+  }
+
+  /** Kills and waits. */
+  readonly end: Effect.Effect<void> = Effect.suspend(() => {
+    this.kill()
+    return until((wake) => (this.isGone ? wake() : this.gone.push(wake)))
+  })
+}

@@ -1,0 +1,36 @@
+/**
+ * What a new thread or process is told first: where its program is, who it is, and the shared memory it may use.
+ *
+ * A thread gets it as its `workerData`, a process as the first message of its channel. It is made by the link on one side and
+ * read by the entry on the other, and nobody else sees it.
+ *
+ * @internal
+ */
+import type * as Backend from "@selvedge/core/workers/Backend"
+import * as WorkerMessage from "@selvedge/core/workers/WorkerMessage"
+import type { Regions } from "@selvedge/core/workers/WorkerRegions"
+
+export interface StartData {
+  /** An encoded `Start`. */
+  readonly start: unknown
+  readonly url: string
+  readonly exportName: string
+  /** Beside the message: memory is handed over as it is. */
+  readonly regions: Regions
+}
+
+export const make = (program: ModuleRef, { context, regions }: Backend.StartRequest): StartData => ({
+  start: WorkerMessage.encodeToWorker({ _tag: "Start", context, regions: Object.keys(regions) }),
+  url: program.url,
+  exportName: program.exportName,
+  regions
+})
+
+export type ModuleRef = Extract<Backend.ProgramRef, { readonly _tag: "Module" }>
+
+/**
+ * An entry beside this file: a source beside a source, a built file beside a built file. Imports are rewritten by the
+ * compiler, URLs are not.
+ */
+export const entry = (name: "threadEntry" | "processEntry" | "probeEntry" | "orphanEntry"): URL =>
+  new URL(`./${name}.${import.meta.url.endsWith(".ts") ? "ts" : "js"}`, import.meta.url)

@@ -1,0 +1,144 @@
+/**
+ * The worker's side of a link, the same in threads and processes: loads the program, leads its life, keeps what comes too early.
+ *
+ * ```text
+ *   loading ──▶ living ──▶ over        loading: messages wait in order; an error nobody caught waits too
+ *      └ the module fails: Ended(Failed) ──▲
+ * ```
+ *
+ * **Invariants**
+ *
+ * 1. `Ended` is the last thing that is sent, also when the program could not be loaded.
+ * 2. Sending never throws: what cannot be cloned becomes a reply or a problem that says so.
+ *
+ * @internal
+ */
+import * as CoreKeepAlive from "@selvedge/core/memory/KeepAlive"
+import * as Guard from "@selvedge/core/service/Guard"
+import * as Signals from "@selvedge/core/service/Signals"
+import * as WorkerLife from "@selvedge/core/service/WorkerLife"
+import * as WorkerProgram from "@selvedge/core/service/WorkerProgram"
+import { AvailableParallelism } from "@selvedge/core/workers/Parallelism"
+import type { Facts } from "@selvedge/core/workers/WorkerContext"
+import * as WorkerExit from "@selvedge/core/workers/WorkerExit"
+import * as WorkerMessage from "@selvedge/core/workers/WorkerMessage"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { availableParallelism } from "node:os"
+import * as KeepAlive from "../../main/KeepAlive.ts"
+import * as NodeSignals from "../../main/NodeSignals.ts"
+import type { StartData } from "./startData.ts"
+
+/** Where signals and errors that nobody caught are heard. */
+export type Emitter = NonNullable<Parameters<typeof NodeSignals.make>[0]>
+
+/** What the two kinds of entries do differently. */
+export interface Surroundings {
+  readonly data: StartData
+  /** Carries an encoded message; may throw what structured cloning throws. */
+  readonly post: (wire: unknown) => void
+  readonly emitter: Emitter
+  readonly guard: Guard.GuardShape | undefined
+  /** `Ended` has been posted. */
+  readonly leave: (exitCode: number) => void
+}
+
+export interface WorkerSide {
+  readonly receive: (wire: unknown) => void
+  readonly linkLost: () => void
+}
+
+export const run = (around: Surroundings): WorkerSide => {
+  const side = new Side(around)
+  side.begin()
+  return {
+    receive: (wire) => side.tell((life) => life.receive(wire)),
+    linkLost: () => side.tell((life) => life.linkLost())
+  }
+}
+
+class Side {
+  private readonly around: Surroundings
+  private life: WorkerLife.WorkerLife | undefined = undefined
+  private early: Array<(life: WorkerLife.WorkerLife) => void> = []
+
+  constructor(around: Surroundings) {
+    this.around = around
+  }
+
+  tell(what: (life: WorkerLife.WorkerLife) => void): void {
+    if (this.life === undefined) this.early.push(what)
+    else what(this.life)
+  }
+
+  begin(): void {
+    const whole = Effect.scoped(this.whole).pipe(
+      Effect.catchCause((cause) => {
+        const exit: WorkerExit.WorkerExit = { _tag: "Failed", exitCode: 1, errors: WorkerExit.errorRows(cause) }
+        return Effect.as(
+          Effect.sync(() => this.send({ _tag: "Ended", exit })),
+          exit
+        )
+      }),
+      Effect.provideService(CoreKeepAlive.KeepAlive, KeepAlive.holdUnsafe),
+      Effect.provideService(AvailableParallelism, availableParallelism()),
+      this.around.guard === undefined ? (self) => self : Effect.provideService(Guard.Guard, this.around.guard)
+    )
+    Effect.runFork(whole).addObserver((exit) => this.around.leave(exit._tag === "Success" ? codeOf(exit.value) : 1))
+  }
+
+  /** Everything from the first line to the last word. The scope closes after it: errors are heard until then. */
+  private readonly whole = Effect.gen({ self: this }, function* () {
+    yield* KeepAlive.hold
+    const signals = yield* NodeSignals.make(this.around.emitter)
+    const { data } = this.around
+    const program = yield* load(data)
+    const life = WorkerLife.make(program, {
+      context: factsOf(data),
+      regions: data.regions,
+      send: (wire) => this.post(wire)
+    })
+    this.life = life
+    for (const what of this.early.splice(0)) what(life)
+    return yield* Effect.provideService(life.run, Signals.Signals, signals)
+  })
+
+  private send(message: WorkerMessage.FromWorker): void {
+    this.around.post(WorkerMessage.encodeFromWorker(message))
+  }
+
+  private post(wire: unknown): void {
+    try {
+      this.around.post(wire)
+    } catch (error) {
+      this.send(
+        inPlaceOf(wire, `what it sent cannot be cloned: ${error instanceof Error ? error.message : String(error)}`)
+      )
+    }
+  }
+}
+
+const factsOf = (data: StartData): Facts => {
+  const start = WorkerMessage.readToWorker(data.start)
+  if (start._tag === "Start") return start.context
+  throw new Error(`a worker was started without being told who it is: ${start._tag}`)
+}
+
+const load = (data: StartData): Effect.Effect<WorkerProgram.WorkerProgram> =>
+  Effect.map(
+    Effect.promise(() => import(data.url) as Promise<Readonly<Record<string, unknown>>>),
+    (module) =>
+      Option.getOrThrowWith(
+        WorkerProgram.fromExport(module[data.exportName]),
+        () => new Error(`${data.url} has no program called ${data.exportName}`)
+      )
+  )
+
+/** A reply somebody waits for must be one. */
+const inPlaceOf = (wire: unknown, message: string): WorkerMessage.FromWorker =>
+  typeof wire === "object" && wire !== null && "_tag" in wire && wire._tag === "Reply" && "id" in wire
+    ? { _tag: "Reply", id: Number(wire.id), result: { _tag: "Defect", message } }
+    : { _tag: "Problem", message }
+
+const codeOf = (exit: WorkerExit.WorkerExit): number =>
+  exit._tag === "Completed" ? 0 : exit._tag === "Stopped" || exit._tag === "Failed" ? exit.exitCode : 1
