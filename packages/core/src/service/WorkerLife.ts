@@ -139,8 +139,14 @@ class Life {
 
   private adopt(token: TokenTree.Token): void {
     this.token = token
+    this.whenRequested(token)
     if (this.asked !== undefined) token.requestUnsafe(this.asked)
     if (this.forced) this.forceNow()
+  }
+
+  /** Whoever asks it to stop, its supervisor hears of it, so that nobody asks it for anything more. */
+  private whenRequested(token: TokenTree.Token): void {
+    Effect.runFork(Effect.map(token.awaitRequested, () => this.send({ _tag: "Stopping" })))
   }
 
   // ---------------------------------------------------------------------------

@@ -201,8 +201,10 @@ export class Fleet {
   }
 
   private word(place: Place, word: Word): void {
-    if (word._tag !== "Problem") return
-    this.log(Effect.logWarning(`${this.nameOf(place)}: ${word.message}`))
+    if (word._tag === "Problem") return this.log(Effect.logWarning(`${this.nameOf(place)}: ${word.message}`))
+    if (word._tag !== "Stopping") return
+    place.stopsItself()
+    this.changed()
   }
 
   private exited(place: Place, life: Life, exit: WorkerExit.WorkerExit): void {

@@ -12,8 +12,8 @@
  *
  * 1. `exited` of the host is called exactly once, and nothing of the host after it.
  * 2. A request that is pending when the life ends fails with `WorkerGone` in the same turn; no other life gets it.
- * 3. Of what is known about the end, the worker's own last word goes first, then what the supervisor did, then what the
- *    platform saw.
+ * 3. Of what is known about the end, the first of the worker's own last word and the supervisor's kill counts; what the
+ *    platform saw only without either.
  *
  * @internal
  */
@@ -53,6 +53,7 @@ export class Life {
   isReady = false
   isGone = false
   isStopping = false
+  isKilled = false
   text: string | undefined = undefined
 
   constructor(request: Backend.StartRequest, host: Host) {
@@ -62,9 +63,6 @@ export class Life {
 
   get place(): string | undefined {
     return this.link?.place
-  }
-  get isKilled(): boolean {
-    return this.killed !== undefined
   }
   get inFlight(): number {
     return this.pending.size
@@ -88,7 +86,7 @@ export class Life {
     if (this.isGone) return
     this.link = link
     for (const wire of this.early.splice(0)) link.send(wire)
-    if (this.killed !== undefined) link.kill()
+    if (this.isKilled) link.kill()
   }
 
   // ---------------------------------------------------------------------------
@@ -112,7 +110,8 @@ export class Life {
         return waiting?.(message.result)
       }
       case "Ended": {
-        this.said ??= message.exit
+        // What is said after a kill was only the way out.
+        if (this.killed === undefined) this.said ??= message.exit
         return
       }
       case "StatusText": {
@@ -161,7 +160,8 @@ export class Life {
   kill(reason: WorkerExit.KillReason): void {
     if (this.isGone) return
     // What it said before is how it ended; now only what is left of it is removed.
-    this.killed ??= reason
+    if (this.said === undefined) this.killed ??= reason
+    this.isKilled = true
     if (this.link !== undefined) this.link.kill()
     else this.starting?.interruptUnsafe()
   }

@@ -132,6 +132,11 @@ export class Place {
     this.life?.stop(budgetMillis, reason)
   }
 
+  /** The present life says that it is stopping by itself. */
+  stopsItself(): void {
+    if (this.state._tag === "Starting" || this.state._tag === "Ready") this.move(State.Stopping())
+  }
+
   kill(reason: KillReason): void {
     if (this.life === undefined || this.isEnded) return
     if (this.state._tag !== "Killing") this.move(State.Killing())

@@ -1,0 +1,80 @@
+/**
+ * What every kind of worker does alike: one suite for fibers, threads and processes.
+ *
+ * Each case is an Effect over a `Backend`; it runs on the live clock, because threads and processes do. Register them with any test
+ * runner. A case that a backend cannot pass by its nature (a fiber cannot be killed while it is busy) says what it needs.
+ *
+ * Source: the shared cases of async-container and of its pull request 61, in our own words.
+ *
+ * @since 0.1.0
+ */
+import * as Backend from "@selvedge/core/workers/Backend"
+import type * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import * as asking from "./internal/asking.ts"
+import * as knowing from "./internal/knowing.ts"
+import * as living from "./internal/living.ts"
+import * as refusing from "./internal/refusing.ts"
+import * as stopping from "./internal/stopping.ts"
+
+/**
+ * A backend under test.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Subject {
+  readonly name: string
+  readonly layer: Layer.Layer<Backend.Backend>
+  /** A worker can be killed whatever it does. */
+  readonly isolated: boolean
+  /** Workers get the very memory they are handed. */
+  readonly sharesMemory: boolean
+}
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface Case {
+  /** A sentence about behaviour, with the requirements it shows. */
+  readonly title: string
+  readonly needs?: "isolation" | "shared memory" | "separate memory" | undefined
+  readonly run: Effect.Effect<void, unknown, Backend.Backend | Scope.Scope>
+}
+
+const all: ReadonlyArray<Case> = [
+  ...knowing.cases,
+  ...living.cases,
+  ...asking.cases,
+  ...stopping.cases,
+  ...refusing.cases
+]
+
+/**
+ * The cases a backend has to pass.
+ *
+ * **Example** (With vitest)
+ *
+ * ```ts
+ * import { it } from "@effect/vitest"
+ * import { FiberBackend } from "@selvedge/core"
+ * import { BackendContract } from "@selvedge/testing"
+ * import { Effect } from "effect"
+ *
+ * const subject = { name: "fiber", layer: FiberBackend.layer, isolated: false, sharesMemory: true }
+ * for (const { run, title } of BackendContract.casesFor(subject)) {
+ *   it.live(title, () => Effect.provide(Effect.scoped(run), subject.layer))
+ * }
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const casesFor = (subject: Subject): ReadonlyArray<Case> =>
+  all.filter(({ needs }) => {
+    if (needs === "isolation") return subject.isolated
+    if (needs === "shared memory") return subject.sharesMemory
+    return needs !== "separate memory" || !subject.sharesMemory
+  })
