@@ -14,13 +14,10 @@
  * @since 0.1.0
  */
 import * as Backend from "@selvedge/core/workers/Backend"
-import { StartFailed } from "@selvedge/core/workers/ContainerError"
 import { AvailableParallelism } from "@selvedge/core/workers/Parallelism"
-import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { availableParallelism } from "node:os"
-import * as Check from "./internal/check.ts"
-import * as ProcessLink from "./internal/processLink.ts"
+import * as Processes from "./internal/processes.ts"
 import * as StartData from "./internal/startData.ts"
 
 /**
@@ -42,34 +39,7 @@ export interface Options {
  * @category constructors
  * @since 0.1.0
  */
-export const make = (options?: Options): Backend.Shape => {
-  const { env, execArgv, output } = options ?? {}
-  const link: ProcessLink.Options = { env, execArgv, output: output ?? "inherit" }
-  return {
-    name: "forked",
-    kind: "process",
-    check: (blueprint) =>
-      Effect.andThen(refuseRegions(blueprint), Effect.asVoid(Check.moduleOf(blueprint, "processes"))),
-    start: (request, listener) =>
-      refuseRegions(request).pipe(
-        Effect.andThen(Check.refOf(request, "processes")),
-        Effect.flatMap((program) => ProcessLink.start(StartData.make(program, request), request, listener, link))
-      )
-  }
-}
-
-const refuseRegions = ({ regions }: Backend.Blueprint): Effect.Effect<void, StartFailed> => {
-  const names = Object.keys(regions)
-  if (names.length === 0) return Effect.void
-  const found = `shared memory called ${names.join(", ")}`
-  return Effect.fail(
-    new StartFailed({
-      reason: "MappingUnavailable",
-      wanted: "a program without regions, as processes share no memory",
-      found
-    })
-  )
-}
+export const make = (options?: Options): Backend.Shape => Processes.backend("forked", options ?? {}, StartData.make)
 
 /**
  * Child processes for the containers made here, as many as the machine runs threads at a time unless a count is given.

@@ -9,6 +9,7 @@
 import type * as Backend from "@selvedge/core/workers/Backend"
 import * as WorkerMessage from "@selvedge/core/workers/WorkerMessage"
 import type { Regions } from "@selvedge/core/workers/WorkerRegions"
+import type { Inner } from "./hybridInner.ts"
 
 export interface StartData {
   /** An encoded `Start`. */
@@ -17,6 +18,8 @@ export interface StartData {
   readonly exportName: string
   /** Beside the message: memory is handed over as it is. */
   readonly regions: Regions
+  /** In a process of a hybrid: what its threads run. */
+  readonly inner?: Inner | undefined
 }
 
 export const make = (program: ModuleRef, { context, regions }: Backend.StartRequest): StartData => ({
@@ -32,5 +35,5 @@ export type ModuleRef = Extract<Backend.ProgramRef, { readonly _tag: "Module" }>
  * An entry beside this file: a source beside a source, a built file beside a built file. Imports are rewritten by the
  * compiler, URLs are not.
  */
-export const entry = (name: "threadEntry" | "processEntry" | "probeEntry" | "orphanEntry"): URL =>
+export const entry = (name: "threadEntry" | "processEntry" | "probeEntry" | "orphanEntry" | "hybridProgram"): URL =>
   new URL(`./${name}.${import.meta.url.endsWith(".ts") ? "ts" : "js"}`, import.meta.url)

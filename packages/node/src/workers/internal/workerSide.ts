@@ -27,6 +27,7 @@ import * as Option from "effect/Option"
 import { availableParallelism } from "node:os"
 import * as KeepAlive from "../../main/KeepAlive.ts"
 import * as NodeSignals from "../../main/NodeSignals.ts"
+import { InnerRef } from "./hybridInner.ts"
 import type { StartData } from "./startData.ts"
 
 /** Where signals and errors that nobody caught are heard. */
@@ -100,7 +101,10 @@ class Side {
     })
     this.life = life
     for (const what of this.early.splice(0)) what(life)
-    return yield* Effect.provideService(life.run, Signals.Signals, signals)
+    return yield* life.run.pipe(
+      Effect.provideService(Signals.Signals, signals),
+      Effect.provideService(InnerRef, data.inner)
+    )
   })
 
   private send(message: WorkerMessage.FromWorker): void {
