@@ -143,8 +143,8 @@ const isSame = (words: Int32Array, at: number, text: Int32Array): boolean => {
 const reserve = ({ layout, own, words }: CounterTable): number => {
   for (let cell = 0; cell < layout.capacity; cell++) {
     const at = Layout.cellWord(cell) + CELL_OWNER
-    // The first load is plain: a hint. The exchange keeps others out.
-    if (words[at] === NOBODY && Atomics.compareExchange(words, at, NOBODY, own) === NOBODY) return cell
+    // Keeps others out (S1).
+    if (Atomics.load(words, at) === NOBODY && Atomics.compareExchange(words, at, NOBODY, own) === NOBODY) return cell
   }
   return FULL
 }

@@ -189,6 +189,9 @@ export const reclaim = (words: Int32Array, layout: Layout.StrandLayout, dead: nu
     if (Atomics.load(words, ownerAt) !== dead) continue
     const stateAt = Layout.rowWord(layout, slot) + ROW_STATE
     const state = Atomics.load(words, stateAt)
+    // Again, after the state: it may be the next owner's, if somebody else reclaims and was first. If it is not, no other owner has had
+    // the slot since, and the exchange below fails once one has (S7).
+    if (Atomics.load(words, ownerAt) !== dead) continue
     // As in `release`. By compare-and-exchange, because two may reclaim at once: one of them counts.
     if ((state & 1) === 1 && Atomics.compareExchange(words, stateAt, state, state & ~1) === state) {
       Atomics.sub(words, Layout.ACTIVE_WORD, 1)
