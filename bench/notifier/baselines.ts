@@ -2,16 +2,17 @@
  * What the notifier is measured against.
  */
 import { Worker } from "node:worker_threads"
-import { check, percentiles, perOperation, type Sample, startWatch } from "../harness.ts"
+import { check, percentiles, type Sample, startWatch } from "../harness.ts"
+import { quartile } from "./clock.ts"
 
-const MANY = 1_000_000
+const MANY = 100_000
 
-export const exchange = (): Promise<number> => {
+export const exchange = (): number => {
   const words = new Int32Array(new SharedArrayBuffer(4096 * 4))
-  return perOperation({
+  return quartile({
     operations: MANY,
-    watch: "cpu",
-    batch: () => {
+    batches: 100,
+    timed: () => {
       let ones = 0
       for (let i = 0; i < MANY; i++) ones += Atomics.exchange(words, 17, 1)
       check(ones >= MANY - 1, "the word stays 1")
@@ -19,12 +20,12 @@ export const exchange = (): Promise<number> => {
   })
 }
 
-export const add = (): Promise<number> => {
+export const add = (): number => {
   const words = new Int32Array(new SharedArrayBuffer(4096 * 4))
-  return perOperation({
+  return quartile({
     operations: MANY,
-    watch: "cpu",
-    batch: () => {
+    batches: 100,
+    timed: () => {
       for (let i = 0; i < MANY; i++) Atomics.add(words, 17, 1)
       check(words[17] !== 0, "the word grows")
     }

@@ -10,7 +10,8 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import { Worker } from "node:worker_threads"
-import { check, percentiles, perOperation, type Sample, startWatch } from "../harness.ts"
+import { check, percentiles, type Sample, startWatch } from "../harness.ts"
+import { quartile } from "./clock.ts"
 
 const layer = Layer.provide(Notifier.layer, SharedMemory.layerThread)
 /** Lives as long as the process. */
@@ -20,16 +21,17 @@ const run = <A, E>(effect: Effect.Effect<A, E, Notifier.Notifiers | Scope.Scope>
 
 const make = (maxTokens: number) => run(Notifier.make({ maxTokens }))
 
-const MANY = 1_000_000
-const CAPACITY = 4096
+const MANY = 100_000
+/** Tokens of a timed batch: enough for the clock not to count, few enough to stay in the nearest cache. */
+const BATCH = 512
 
-export const conflated = (): Promise<number> => {
-  const { notifier } = make(CAPACITY)
+export const conflated = (): number => {
+  const { notifier } = make(4096)
   check(Notifier.notifyUnsafe(notifier, 17) === "Queued", "the first is queued")
-  return perOperation({
+  return quartile({
     operations: MANY,
-    watch: "cpu",
-    batch: () => {
+    batches: 100,
+    timed: () => {
       let conflated = 0
       for (let i = 0; i < MANY; i++) if (Notifier.notifyUnsafe(notifier, 17) === "Conflated") conflated++
       check(conflated === MANY, "the others are conflated")
@@ -37,13 +39,13 @@ export const conflated = (): Promise<number> => {
   })
 }
 
-export const empty = (): Promise<number> => {
-  const { poller } = make(CAPACITY)
-  const events = run(Events.make(CAPACITY))
-  return perOperation({
+export const empty = (): number => {
+  const { poller } = make(4096)
+  const events = run(Events.make(4096))
+  return quartile({
     operations: MANY,
-    watch: "cpu",
-    batch: () => {
+    batches: 100,
+    timed: () => {
       let found = 0
       for (let i = 0; i < MANY; i++) found += Poller.pollUnsafe(poller, events)
       check(found === 0, "nothing is ready")
@@ -51,45 +53,34 @@ export const empty = (): Promise<number> => {
   })
 }
 
-/** Mean nanoseconds of the timed half of each round, per token. */
-const halves = (rounds: number, tokens: number, prepare: () => void, timed: () => void): number => {
-  let total = 0
-  for (let round = -rounds; round < rounds; round++) {
-    prepare()
-    const elapsed = startWatch("cpu")
-    timed()
-    if (round >= 0) total += elapsed()
-  }
-  return total / (rounds * tokens)
-}
-
 export const fresh = (): number => {
-  const { notifier, poller } = make(CAPACITY)
-  const events = run(Events.make(CAPACITY))
-  return halves(
-    500,
-    CAPACITY,
-    () => void Poller.pollUnsafe(poller, events),
-    () => {
+  const { notifier, poller } = make(BATCH)
+  const events = run(Events.make(BATCH))
+  return quartile({
+    operations: BATCH,
+    batches: 4000,
+    prepare: () => void Poller.pollUnsafe(poller, events),
+    timed: () => {
       let queued = 0
-      for (let token = 0; token < CAPACITY; token++) if (Notifier.notifyUnsafe(notifier, token) === "Queued") queued++
-      check(queued === CAPACITY, "every one is new")
+      for (let token = 0; token < BATCH; token++) if (Notifier.notifyUnsafe(notifier, token) === "Queued") queued++
+      check(queued === BATCH, "every one is new")
     }
-  )
+  })
 }
 
-/** Polls `ready` tokens by `limit`; as many notifiers as make 4096 tokens in all, so that the clock does not count. */
+/** Polls `ready` tokens by `limit`; of as many notifiers as make a batch of tokens in all. */
 export const poll = (ready: number, limit: number): number => {
-  const sides = Array.from({ length: CAPACITY / ready }, () => make(ready))
+  const sides = Array.from({ length: Math.max(1, BATCH / ready) }, () => make(ready))
+  const tokens = sides.length * ready
   const events = run(Events.make(ready))
-  return halves(
-    500,
-    CAPACITY,
-    () => {
+  return quartile({
+    operations: tokens,
+    batches: (4000 * BATCH) / tokens,
+    prepare: () => {
       for (const { notifier } of sides)
         for (let token = 0; token < ready; token++) Notifier.notifyUnsafe(notifier, token)
     },
-    () => {
+    timed: () => {
       let expected = 0
       for (const { poller } of sides) {
         for (let left = ready; left > 0; left -= limit) {
@@ -99,7 +90,7 @@ export const poll = (ready: number, limit: number): number => {
         }
       }
     }
-  )
+  })
 }
 
 export const roundTrip = async (times: number): Promise<Sample> => {

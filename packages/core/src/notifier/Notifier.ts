@@ -21,8 +21,9 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { type AllocationFailed, SharedMemory } from "../memory/SharedMemory.ts"
 import { Waking } from "../memory/Waking.ts"
-import { CLOSED, type NotifierCore, QUEUED } from "./internal/core.ts"
+import { CLOSED, CONFLATED } from "./internal/core.ts"
 import * as Layout from "./internal/layout.ts"
+import type { Side } from "./internal/side.ts"
 import * as TokenQueue from "./internal/tokenQueue.ts"
 import {
   type AttachError,
@@ -48,15 +49,7 @@ import * as Poller from "./Poller.ts"
  * @category models
  * @since 0.1.0
  */
-export interface Notifier {
-  readonly maxTokens: number
-  /** @internal */
-  readonly core: NotifierCore
-  /** Wakes fibers of this thread, where that is not the bell's work. @internal */
-  readonly rang: () => void
-  /** Sleeps until it may be that `isReady`. @internal */
-  readonly sleep: (isReady: () => boolean) => Effect.Effect<void>
-}
+export interface Notifier extends Side {}
 
 /**
  * What a notification did: `Queued` if the token was not waiting already, else `Conflated`.
@@ -307,11 +300,10 @@ const invalidToken = (self: Notifier, token: unknown): InvalidToken =>
 export const notifyUnsafe = (self: Notifier, token: number): Notified | "Closed" => {
   if (!isToken(self, token)) throw invalidToken(self, token)
   const said = self.core.notify(token)
-  if (said === QUEUED) {
-    self.rang()
-    return "Queued"
-  }
-  return said === CLOSED ? "Closed" : "Conflated"
+  if (said === CONFLATED) return "Conflated"
+  if (said === CLOSED) return "Closed"
+  self.rang()
+  return "Queued"
 }
 
 /**

@@ -19,8 +19,8 @@ import type * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import type { Events } from "./Events.ts"
 import type { PollerCore } from "./internal/core.ts"
+import type { Side } from "./internal/side.ts"
 import { SharedPollerCore } from "./internal/tokenQueue.ts"
-import type { Notifier } from "./Notifier.ts"
 import {
   InvalidLimit,
   LocalOnly,
@@ -63,7 +63,7 @@ export type PollError = InvalidLimit | PollerBusy | PollerDetached
  * @since 0.1.0
  */
 export class Poller {
-  readonly notifier: Notifier
+  readonly notifier: Side
   readonly role: Role
   /** @internal */
   readonly core: PollerCore
@@ -72,9 +72,11 @@ export class Poller {
   private owner: Fiber.Fiber<unknown, unknown> | undefined
   /** The token of invariant 3, or -1. */
   private kept = -1
+  /** Attached, with no owner and nothing kept: one field for tight loops to look at. @internal */
+  isFree = true
   private readonly one = new Int32Array(1)
 
-  constructor(notifier: Notifier, role: Role, core: PollerCore) {
+  constructor(notifier: Side, role: Role, core: PollerCore) {
     this.notifier = notifier
     this.role = role
     this.core = core
@@ -91,9 +93,8 @@ export class Poller {
     return undefined
   }
 
-  /** Whether `problem` would find none: for tight loops. @internal */
-  isFree(limit: number): boolean {
-    return this.owner === undefined && this.isAttached && limit >>> 0 === limit
+  private update(): void {
+    this.isFree = this.isAttached && this.owner === undefined && this.kept < 0
   }
 
   /** Fills `events` with at most `limit` tokens. @internal */
@@ -107,12 +108,14 @@ export class Poller {
     tokens.copyWithin(1, 0, more)
     tokens[0] = this.kept
     this.kept = -1
+    this.update()
     return (events.length = more + 1)
   }
 
   /** Takes one token out of the queue and keeps it, if there is one. @internal */
   keepOne(): boolean {
     if (this.kept < 0 && this.core.poll(this.one, 1) === 1) this.kept = this.one[0]!
+    this.update()
     return this.kept >= 0
   }
 
@@ -128,12 +131,13 @@ export class Poller {
 
   /** @internal */
   disown(fiber: Fiber.Fiber<unknown, unknown>): void {
-    if (this.owner === fiber) this.owner = undefined
+    if (this.owner === fiber) this.own(undefined)
   }
 
   /** @internal */
   own(fiber: Fiber.Fiber<unknown, unknown> | undefined): void {
     this.owner = fiber
+    this.update()
   }
 
   /** Sleeps until a token is kept; the fiber that waits is the owner. @internal */
@@ -156,6 +160,7 @@ export class Poller {
     // Whoever waits here ends; what was kept goes back to the end of the queue.
     if (this.kept >= 0) this.notifier.core.notify(this.kept)
     this.kept = -1
+    this.update()
     this.core.detach()
     this.notifier.core.wake()
     this.notifier.rang()
@@ -174,7 +179,7 @@ export class Poller {
  * @since 0.1.0
  */
 export const attach = (
-  notifier: Notifier,
+  notifier: Side,
   options?: AttachOptions
 ): Effect.Effect<Poller, PollerTaken | LocalOnly, Scope.Scope> =>
   Effect.acquireRelease(
@@ -225,8 +230,14 @@ export const pollLimit = (self: Poller, events: Events, limit: number): Effect.E
  * @category operations
  * @since 0.1.0
  */
-export const pollUnsafe = (self: Poller, events: Events, limit: number = events.capacity): number => {
-  if (!self.isFree(limit)) {
+export const pollUnsafe = (self: Poller, events: Events, limit?: number): number => {
+  if (self.isFree && self.core.seemsEmpty() && (limit === undefined || limit >>> 0 === limit))
+    return (events.length = 0)
+  return pollAnyway(self, events, limit ?? events.capacity)
+}
+
+const pollAnyway = (self: Poller, events: Events, limit: number): number => {
+  if (!(self.isFree && limit >>> 0 === limit)) {
     const problem = self.problem("poll", limit)
     if (problem !== undefined) throw problem
   }

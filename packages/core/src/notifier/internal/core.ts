@@ -31,6 +31,8 @@ export interface NotifierCore {
 export interface PollerCore {
   /** Fills `out` with at most `limit` tokens, oldest first. `1 <= limit <= out.length`. */
   poll(out: Int32Array, limit: number): number
+  /** A hint, cheaper than a poll: that one would find nothing. It may be behind other threads, for a few calls in a row. */
+  seemsEmpty(): boolean
   /** Nothing to poll, and not closed. */
   isIdle(): boolean
   /** Closed, and everything handed out. */

@@ -41,8 +41,9 @@ export const MAX_TOKENS = 2 ** 28
 /** Bits of the tail word below the serial. */
 export const RESCAN_BIT = 1
 export const CLOSED_BIT = 2
+export const SERIAL_SHIFT = 2
 /** One place in the queue, in the unit of the tail word. */
-export const STEP = 4
+export const STEP = 1 << SERIAL_SHIFT
 
 export interface Layout {
   readonly maxTokens: number
@@ -74,8 +75,12 @@ export const make = (maxTokens: number): Layout => {
 
 const lines = (words: number): number => roundUpToLine(words * 4) / 4
 
-/** The mark of an empty cell that waits for the place `serialWord` (a serial × 4) of its lap. */
-export const emptyFor = (serialWord: number, capacityShift: number): number => -1 - (serialWord >>> (2 + capacityShift))
+/** The mark of an empty cell that waits for the place `serialWord` (a serial × 4, and bits) of its lap. */
+export const emptyFor = (serialWord: number, capacityShift: number): number =>
+  -1 - (serialWord >>> (SERIAL_SHIFT + capacityShift))
+
+/** The serial in a word, without the bits below it. */
+export const serialIn = (word: number): number => word & -STEP
 
 /**
  * Writes a notifier into zeroed memory, with its queue beginning at `startSerial` (0, or near the wrap in tests). The magic
@@ -85,7 +90,7 @@ export const format = (memory: SharedArrayBuffer, layout: Layout, startSerial = 
   if (memory.byteLength < layout.totalBytes) return "RegionTooSmall"
   const words = new Int32Array(memory, 0, layout.totalBytes / 4)
   const shift = shiftOf(layout)
-  const start = (startSerial << 2) | 0
+  const start = startSerial << SERIAL_SHIFT
   words[VERSION_WORD] = VERSION
   words[MAX_TOKENS_WORD] = layout.maxTokens
   words[CAPACITY_WORD] = layout.capacity
@@ -93,7 +98,7 @@ export const format = (memory: SharedArrayBuffer, layout: Layout, startSerial = 
   words[HEAD_WORD] = start
   for (let i = 0; i < layout.capacity; i++) {
     const place = (start + i * STEP) | 0
-    words[layout.cellsWord + ((place >>> 2) & (layout.capacity - 1))] = emptyFor(place, shift)
+    words[layout.cellsWord + ((place >>> SERIAL_SHIFT) & (layout.capacity - 1))] = emptyFor(place, shift)
   }
   Atomics.store(words, MAGIC_WORD, MAGIC)
   return undefined

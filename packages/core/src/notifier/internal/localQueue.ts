@@ -107,6 +107,9 @@ export class LocalPollerCore implements PollerCore {
   poll(out: Int32Array, limit: number): number {
     return this.core.poll(out, limit)
   }
+  seemsEmpty(): boolean {
+    return this.core.isEmpty
+  }
   isIdle(): boolean {
     return this.core.isEmpty && !this.core.isClosed()
   }

@@ -12,7 +12,18 @@
 import * as Bell from "../../memory/internal/bell.ts"
 import { CLOSED, CONFLATED, type Notified, type NotifierCore, type PollerCore, QUEUED } from "./core.ts"
 import * as Layout from "./layout.ts"
-import { BELL_WORD, CLOSED_BIT, HEAD_WORD, PARKED_WORD, POLLER_WORD, RESCAN_BIT, STEP, TAIL_WORD } from "./layout.ts"
+import {
+  BELL_WORD,
+  CLOSED_BIT,
+  HEAD_WORD,
+  PARKED_WORD,
+  POLLER_WORD,
+  RESCAN_BIT,
+  SERIAL_SHIFT,
+  serialIn,
+  STEP,
+  TAIL_WORD
+} from "./layout.ts"
 
 /** The sleeper's bit in the parked word. */
 const PARKED = 1
@@ -50,23 +61,31 @@ export const notify = (queue: TokenQueue, token: number): Notified => {
 }
 
 const place = (queue: TokenQueue, token: number): Notified => {
+  const tail = Atomics.load(queue.words, TAIL_WORD)
+  if ((tail & CLOSED_BIT) !== 0) return CLOSED
+  return tryPlace(queue, tail, token) ? advanceAndWake(queue, tail) : placeAgain(queue, token)
+}
+
+/** Claims the place of `tail` and publishes the token in one step (invariant 4), if the cell is empty for this very lap. */
+const tryPlace = ({ cells, mask, shift }: TokenQueue, tail: number, token: number): boolean => {
+  const empty = Layout.emptyFor(tail, shift)
+  // Seen by the load of the tail word in `poll`, through whoever advances it.
+  return Atomics.compareExchange(cells, (tail >>> SERIAL_SHIFT) & mask, empty, token) === empty
+}
+
+/** Somebody else was there first, or the queue is full. */
+const placeAgain = (queue: TokenQueue, token: number): Notified => {
   const { cells, words } = queue
   for (;;) {
     const head = Atomics.load(words, HEAD_WORD) // before the cell: invariant 5
     const tail = Atomics.load(words, TAIL_WORD)
     if ((tail & CLOSED_BIT) !== 0) return CLOSED
-    const index = (tail >>> 2) & queue.mask
-    const cell = Atomics.load(cells, index)
-    if (cell === Layout.emptyFor(tail, queue.shift)) {
-      // Claims the place and publishes the token in one step (invariant 4); seen by the load of the tail word in `poll`,
-      // through whoever advances it.
-      if (Atomics.compareExchange(cells, index, cell, token) !== cell) continue
-      const open = advance(words, tail)
-      ring(queue)
-      return open ? QUEUED : CLOSED
-    }
-    if (cell < 0) continue // the tail that was read is old
-    if (distance(tail, head) < queue.capacity) {
+    const cell = Atomics.load(cells, (tail >>> SERIAL_SHIFT) & queue.mask)
+    if (cell < 0) {
+      // Empty for another lap: the tail that was read is old.
+      if (cell === Layout.emptyFor(tail, queue.shift) && tryPlace(queue, tail, token))
+        return advanceAndWake(queue, tail)
+    } else if (distance(tail, head) < queue.capacity) {
       advance(words, tail)
     } else if (Atomics.load(words, HEAD_WORD) === head) {
       // Full, and not only by an old head: a recovery has queued tokens twice.
@@ -77,7 +96,7 @@ const place = (queue: TokenQueue, token: number): Notified => {
 }
 
 /** Places from `head` to `tail`, of words that hold serial × 4. */
-const distance = (tail: number, head: number): number => (((tail & ~3) - head) | 0) >>> 2
+const distance = (tail: number, head: number): number => ((serialIn(tail) - head) | 0) >>> SERIAL_SHIFT
 
 /**
  * Moves the tail past the place of `tail`, unless somebody has. `false` if the queue was closed by then. The
@@ -87,9 +106,15 @@ const advance = (words: Int32Array, tail: number): boolean => {
   let seen = tail
   for (;;) {
     const found = Atomics.compareExchange(words, TAIL_WORD, seen, (seen + STEP) | 0)
-    if (found === seen || (found & ~3) !== (tail & ~3)) return (found & CLOSED_BIT) === 0
+    if (found === seen || serialIn(found) !== serialIn(tail)) return (found & CLOSED_BIT) === 0
     seen = found // the same place; only a bit below it has changed
   }
+}
+
+const advanceAndWake = (queue: TokenQueue, tail: number): Notified => {
+  const open = advance(queue.words, tail)
+  ring(queue)
+  return open ? QUEUED : CLOSED
 }
 
 /** Asks the poller to look at all flags, and wakes it. */
@@ -139,7 +164,12 @@ export interface Poller {
   walkAgain: boolean
   /** Whether the walk goes first in the next poll: under a limit of one, queue and walk take turns. */
   walkFirst: boolean
+  /** How many more plain looks may be believed; none during a walk. */
+  glances: number
 }
+
+/** After so many plain looks that saw nothing, the next one is atomic. */
+const GLANCES = 16
 
 /** Who sits on the poller's seat: an odd number, or an even one if nobody does. */
 export const seat = (queue: TokenQueue): number => Atomics.load(queue.words, POLLER_WORD)
@@ -157,20 +187,21 @@ export const attachPoller = (queue: TokenQueue, dead?: number): Poller | undefin
   let head = Atomics.load(queue.words, HEAD_WORD)
   if (afterDeath) head = finishPops(queue, head)
   // A dead poller may have emptied cells, or have cleared `rescan`, and told nobody: what is flagged is looked at.
-  return { queue, seat: own, head, walk: afterDeath ? 0 : -1, walkAgain: false, walkFirst: false }
+  return { queue, seat: own, head, walk: afterDeath ? 0 : -1, walkAgain: false, walkFirst: false, glances: 0 }
 }
 
 /** Moves head over cells a dead poller emptied without saying so. */
 const finishPops = (queue: TokenQueue, published: number): number => {
   let head = published
-  while (Atomics.load(queue.cells, (head >>> 2) & queue.mask) === nextEmpty(queue, head)) head = (head + STEP) | 0
+  while (Atomics.load(queue.cells, (head >>> SERIAL_SHIFT) & queue.mask) === nextEmpty(queue, head))
+    head = (head + STEP) | 0
   Atomics.store(queue.words, HEAD_WORD, head)
   return head
 }
 
 /** The mark a cell gets when its place is popped: empty for the same cell one lap on. */
 const nextEmpty = (queue: TokenQueue, head: number): number =>
-  Layout.emptyFor((head + (queue.capacity << 2)) | 0, queue.shift)
+  Layout.emptyFor((head + (queue.capacity << SERIAL_SHIFT)) | 0, queue.shift)
 
 /** Leaves the seat. The next poller finds what is in the queue, and walks if this one was walking. */
 export const detachPoller = (poller: Poller): void => {
@@ -187,8 +218,22 @@ export const detachPoller = (poller: Poller): void => {
 export const poll = (poller: Poller, out: Int32Array, limit: number): number => {
   const tail = Atomics.load(poller.queue.words, TAIL_WORD)
   // The only load of an empty poll.
-  if (tail === poller.head && poller.walk < 0) return 0
+  if (tail === poller.head && poller.walk < 0) {
+    poller.glances = GLANCES
+    return 0
+  }
   return drain(poller, tail, out, limit)
+}
+
+/**
+ * Whether a poll need not be made: a plain look saw nothing. It costs a tenth of an atomic load, and may be stale: nothing
+ * but what another thread's notification is ordered before, by a message say, has to be seen. So `false` is answered from time to
+ * time, and nobody may go to sleep on it.
+ */
+export const seemsEmpty = (poller: Poller): boolean => {
+  if (poller.glances === 0 || poller.queue.words[TAIL_WORD] !== poller.head) return false
+  poller.glances--
+  return true
 }
 
 const drain = (poller: Poller, tail: number, out: Int32Array, limit: number): number => {
@@ -198,8 +243,9 @@ const drain = (poller: Poller, tail: number, out: Int32Array, limit: number): nu
     // A walk under way goes on to its end first, or flags before that would wait for ever under a limit.
     if (poller.walk < 0) poller.walk = 0
     else poller.walkAgain = true
+    poller.glances = 0
   }
-  const end = tail & ~3
+  const end = serialIn(tail)
   if (poller.walk === -1) return pop(poller, end, out, 0, limit)
   let count = 0
   if (poller.walkFirst) {
@@ -221,7 +267,7 @@ const pop = (poller: Poller, end: number, out: Int32Array, from: number, to: num
   let count = from
   const before = head
   while (head !== end && count < to) {
-    const index = (head >>> 2) & mask
+    const index = (head >>> SERIAL_SHIFT) & mask
     // Plain: the load of the tail word that showed this place orders it, and nobody writes the cell until it is emptied.
     const token = cells[index]!
     // Gives the place back; seen by the load of the cell in `place`, one lap on.
@@ -311,14 +357,20 @@ export class SharedCore implements NotifierCore {
   readonly maxTokens: number
   /** A close that this handle was told of: from then on it leaves the memory alone. */
   private closedHere = false
+  private readonly flags: Int32Array
 
   constructor(queue: TokenQueue) {
     this.queue = queue
+    this.flags = queue.flags
     this.maxTokens = queue.maxTokens
   }
   notify(token: number): Notified {
     if (this.closedHere) return CLOSED
-    const said = notify(this.queue, token)
+    // The way of `notify`, with its rarer half behind a call: this half is what compilers put in their callers' loops.
+    return Atomics.exchange(this.flags, token, 1) === 1 ? CONFLATED : this.placed(token)
+  }
+  private placed(token: number): Notified {
+    const said = place(this.queue, token)
     if (said === CLOSED) this.closedHere = true
     return said
   }
@@ -352,6 +404,9 @@ export class SharedPollerCore implements PollerCore {
   }
   poll(out: Int32Array, limit: number): number {
     return poll(this.poller, out, limit)
+  }
+  seemsEmpty(): boolean {
+    return seemsEmpty(this.poller)
   }
   isIdle(): boolean {
     return isIdle(this.poller)

@@ -40,11 +40,11 @@ const queue = TokenQueue.attach(job.region, Layout.read(job.region) as Layout.La
 
 /** The flaw: the flag is cleared by a plain store, which the reads that follow may overtake. */
 const pollByPlainStore = (poller: TokenQueue.Poller): number => {
-  const end = Atomics.load(queue.words, Layout.TAIL_WORD)
+  const end = Layout.serialIn(Atomics.load(queue.words, Layout.TAIL_WORD))
   if (end === poller.head) return 0
-  const token = queue.cells[(poller.head >>> 2) & queue.mask]!
-  queue.cells[(poller.head >>> 2) & queue.mask] = Layout.emptyFor(
-    (poller.head + (queue.capacity << 2)) | 0,
+  const token = queue.cells[(poller.head >>> Layout.SERIAL_SHIFT) & queue.mask]!
+  queue.cells[(poller.head >>> Layout.SERIAL_SHIFT) & queue.mask] = Layout.emptyFor(
+    (poller.head + (queue.capacity << Layout.SERIAL_SHIFT)) | 0,
     queue.shift
   )
   poller.head = (poller.head + Layout.STEP) | 0
