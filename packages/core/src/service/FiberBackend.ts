@@ -20,6 +20,8 @@ import * as Backend from "../workers/Backend.ts"
 import { StartFailed } from "../workers/ContainerError.ts"
 import type { Facts } from "../workers/WorkerContext.ts"
 import * as WorkerExit from "../workers/WorkerExit.ts"
+import * as Guard from "./Guard.ts"
+import * as Signals from "./Signals.ts"
 import * as WorkerLife from "./WorkerLife.ts"
 import * as WorkerProgram from "./WorkerProgram.ts"
 
@@ -132,6 +134,13 @@ const importModule = (url: string): Effect.Effect<Readonly<Record<string, unknow
 // One worker
 // -----------------------------------------------------------------------------
 
+/** The process's signals and its guard are the main program's, not a worker's. */
+const alone = <A, E, R>(life: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  life.pipe(
+    Effect.provideService(Signals.Signals, { take: Effect.never }),
+    Effect.provideService(Guard.Guard, { update: () => undefined })
+  )
+
 class FiberWorker {
   private readonly life: WorkerLife.WorkerLife
   private readonly listener: Backend.Listener
@@ -174,7 +183,7 @@ class FiberWorker {
       crash: (exit) => this.crash(exit),
       say: (wire) => void (this.isGone || Queue.offerUnsafe(this.outbox, wire))
     })
-    this.fiber = this.fork(Effect.flatMap(Effect.yieldNow, () => this.life.run))
+    this.fiber = this.fork(Effect.andThen(Effect.yieldNow, alone(this.life.run)))
     this.fiber.addObserver((exit) => this.ended(exit))
   }
 

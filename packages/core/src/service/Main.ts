@@ -41,6 +41,8 @@ import { ShutdownToken } from "../shutdown/ShutdownToken.ts"
 import * as TokenTree from "../shutdown/TokenTree.ts"
 import type * as TaskKind from "../tasks/TaskKind.ts"
 import * as TaskRegistry from "../tasks/TaskRegistry.ts"
+import * as WorkerContext from "../workers/WorkerContext.ts"
+import { Workforce } from "../workers/Workforce.ts"
 import * as ExitCode from "./ExitCode.ts"
 import { Guard } from "./Guard.ts"
 import { listen } from "./internal/events.ts"
@@ -58,7 +60,7 @@ import type * as LifecycleModule from "./Lifecycle.ts"
  * @category models
  * @since 0.1.0
  */
-export type Provided = ShutdownToken | TaskRegistry.TaskRegistry | Lifecycle
+export type Provided = ShutdownToken | TaskRegistry.TaskRegistry | Lifecycle | WorkerContext.WorkerContext
 
 /**
  * Everything about a service that is not its layer. All optional.
@@ -353,6 +355,12 @@ const finish = (life: Life): Outcome => {
   return { exitCode, reason: life.reason, error: Results.error(life), report }
 }
 
+/** A worker's own context, where this service is a worker's; else that of a main program. */
+const whoAmI = (life: Life): WorkerContext.Shape =>
+  Option.getOrElse(Context.getOption(life.context, WorkerContext.WorkerContext), () =>
+    WorkerContext.mainContext(life.name, life.clock.currentTimeMillisUnsafe())
+  )
+
 /** The services around a layer and its hooks. */
 const surroundings = (life: Life) => {
   const ready = Deferred.makeUnsafe<void>()
@@ -379,7 +387,14 @@ const surroundings = (life: Life) => {
     Context.add(TaskRegistry.TaskRegistry, life.tasks),
     Context.add(DumpSources, Context.get(life.inspected, DumpSources)),
     Context.add(DumpFacts.Service, Context.get(life.inspected, DumpFacts.Service)),
-    Context.add(ShutdownToken, life.root)
+    Context.add(ShutdownToken, life.root),
+    Context.add(WorkerContext.WorkerContext, whoAmI(life)),
+    Context.add(Workforce, {
+      enrolUnsafe: (member) => {
+        life.workforce.add(member)
+        return () => void life.workforce.delete(member)
+      }
+    })
   )
   return {
     ready,

@@ -24,7 +24,6 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import type * as Scope from "effect/Scope"
-import type { WorkerContext } from "../workers/WorkerContext.ts"
 import type { Handler } from "../workers/WorkerRequest.ts"
 import type * as Main from "./Main.ts"
 
@@ -37,7 +36,7 @@ const TypeId = "~@selvedge/core/WorkerProgram"
  * @category models
  * @since 0.1.0
  */
-export type Provided = Main.Provided | WorkerContext
+export type Provided = Main.Provided
 
 /**
  * @category models

@@ -87,7 +87,26 @@ export class WorkerContext extends Context.Service<WorkerContext, Shape>()("@sel
 export const fromFacts = (facts: Facts): Shape => ({ ...facts, parent: facts.frames[facts.frames.length - 2] })
 
 /**
- * The context of a main program: no frames, generation 0.
+ * The context of a main program: no frames, generation 0. `Main` provides it to its layer.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const mainContext = (name: string, startedAt: number): Shape =>
+  fromFacts({
+    kind: "process",
+    ordinal: 0,
+    generation: 0,
+    name,
+    key: null,
+    serviceOrdinal: 0,
+    frames: [],
+    attempt: 1,
+    startedAt
+  })
+
+/**
+ * The context of a main program that no `Main` runs.
  *
  * @category layers
  * @since 0.1.0
@@ -95,19 +114,7 @@ export const fromFacts = (facts: Facts): Shape => ({ ...facts, parent: facts.fra
 export const layerMain = (options?: { readonly name?: string | undefined }): Layer.Layer<WorkerContext> =>
   Layer.effect(
     WorkerContext,
-    Effect.map(Clock.currentTimeMillis, (startedAt) =>
-      fromFacts({
-        kind: "process",
-        ordinal: 0,
-        generation: 0,
-        name: options?.name ?? "main",
-        key: null,
-        serviceOrdinal: 0,
-        frames: [],
-        attempt: 1,
-        startedAt
-      })
-    )
+    Effect.map(Clock.currentTimeMillis, (startedAt) => mainContext(options?.name ?? "main", startedAt))
   )
 
 /**

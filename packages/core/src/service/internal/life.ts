@@ -32,6 +32,7 @@ import * as TokenTree from "../../shutdown/TokenTree.ts"
 import type { Straggler } from "../../shutdown/Straggler.ts"
 import type * as Task from "../../tasks/Task.ts"
 import * as TaskRegistry from "../../tasks/TaskRegistry.ts"
+import type * as Workforce from "../../workers/Workforce.ts"
 import type { GuardShape } from "../Guard.ts"
 import type { Stage } from "../Lifecycle.ts"
 import { Reload } from "./reload.ts"
@@ -76,6 +77,8 @@ export class Life {
   readonly context: Context.Context<never>
   stage: Stage = "preStart"
   readonly reload: Reload
+  /** Containers that enrolled, in their order. */
+  readonly workforce = new Set<Workforce.Member>()
   /** `stopAccepting` has begun: its hooks that come later run at once. */
   stoppedAccepting = false
   /** So for `flush`. */
@@ -179,6 +182,7 @@ export class Life {
 
   /** t0. Runs inside the request itself: whoever asks may block the loop in the next instruction. */
   private beginTimeline(): void {
+    if (this.workforce.size > 0) this.budget = ShutdownPlan.withWorkers(this.budget)
     const given = this.givenNanos()
     if (given !== undefined) this.budget = ShutdownPlan.within(this.budget, given)
     this.timeline = ShutdownPlan.timeline(this.budget, this.nowNanos())

@@ -14,6 +14,7 @@ import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as ShutdownReason from "../../shutdown/ShutdownReason.ts"
 import type { ShutdownDeadlineExceeded } from "../../tasks/TaskRegistryError.ts"
+import type * as Workforce from "../../workers/Workforce.ts"
 import type { FinalizerTracker } from "./finalizers.ts"
 import { awaitEnd, type Hook, type HookBody, type Life } from "./life.ts"
 import * as Results from "./results.ts"
@@ -44,7 +45,7 @@ export const stop = (life: Life, parts: Parts): Effect.Effect<void> =>
     }
     yield* life.during("stopAccepting", stopAccepting(life))
     yield* drain(life, parts)
-    yield* life.during("workers", Effect.void)
+    yield* life.during("workers", workers(life))
     if (wasRunning) {
       yield* life.during("onStop", life.runHooks("onStop", hook("onStop", parts.onStop)))
       yield* life.during("flush", flush(life, hook("flush", parts.flush)))
@@ -237,6 +238,36 @@ const noteJoin = (
       if (row.state === "detached")
         life.noteLeft({ type: "task", name: `${row.name} (${row.kind} #${row.id})`, phase: "lastWords" })
     }
+  })
+
+// -----------------------------------------------------------------------------
+// Workers
+// -----------------------------------------------------------------------------
+
+/** How long killed workers are waited for: a fifth of what there is, a second at most. */
+const KILL_NANOS = 1_000_000_000n
+
+/** All containers at once, on one deadline; who is left is named. */
+const workers = (life: Life): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    const deadline = (): bigint => life.deadlineNanos("workers")
+    const kill = min(KILL_NANOS, (deadline() - life.nowNanos()) / 5n)
+    const graceEnd = (): bigint => deadline() - kill
+    const limits: Workforce.Limits = {
+      graceMillis: () => Math.max(0, Number(graceEnd() - life.nowNanos()) / 1e6),
+      graceOver: life.until(graceEnd),
+      waitOver: life.until(deadline),
+      forced: life.root.awaitForced,
+      reason: life.reason === undefined ? "shutdown" : ShutdownReason.describe(life.reason)
+    }
+    return Effect.forEach(
+      life.workforce,
+      (member) =>
+        Effect.map(member.drain(limits), (left) => {
+          for (const name of left) life.noteLeft({ type: "worker", name, phase: "workers" })
+        }),
+      { concurrency: "unbounded", discard: true }
+    )
   })
 
 // -----------------------------------------------------------------------------
