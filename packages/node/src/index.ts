@@ -5,6 +5,8 @@
  */
 export * as HttpStopAccepting from "./http/HttpStopAccepting.ts"
 export * as KeepAlive from "./main/KeepAlive.ts"
+export * as MappedMemory from "./memory/MappedMemory.ts"
+export * as MappingError from "./memory/MappingError.ts"
 export * as NodeGuard from "./main/NodeGuard.ts"
 export * as NodeSignals from "./main/NodeSignals.ts"
 export * as Selvedge from "./main/Selvedge.ts"

@@ -1,0 +1,421 @@
+/**
+ * A space's control file as one participant has it: opened, checked, mapped; and what is done to its tables.
+ *
+ * | found by who wants to own                   | `adopt`        | `replace`            |
+ * | ------------------------------------------- | -------------- | -------------------- |
+ * | nothing, or a file nobody finished          | made           | made                 |
+ * | a living owner                              | refused        | refused              |
+ * | a dead owner                                | taken over     | removed, made anew; refused while participants live |
+ * | a file of an earlier boot of this machine   | refused        | removed, made anew   |
+ * | anything else: not ours, another version, … | refused        | refused              |
+ *
+ * **Invariants** (numbers of docs/mapped-memory.md)
+ *
+ * - S1. Tables change under the mutex only, which the kernel gives back when its holder dies. A row's state is stored last, so half
+ *   a change is none.
+ * - S2. A participant holds the lock of its row from before the row says LIVE until after it says FREE. So a row that says LIVE and
+ *   whose lock is free belongs to the dead.
+ * - S3. A region's row is used again only when nobody has it open and nobody dead is to be recovered from it.
+ *
+ * @internal
+ */
+import { createHash, randomInt } from "node:crypto"
+import * as fs from "node:fs"
+import { FileRefused, SpaceFull, SpaceTaken } from "../MappingError.ts"
+import * as Files from "./files.ts"
+import * as Layout from "./layout.ts"
+import type { Door } from "./native.ts"
+import { pages } from "./pages.ts"
+
+export interface Control {
+  readonly door: Door
+  readonly path: string
+  readonly fd: number
+  readonly memory: SharedArrayBuffer
+  readonly words: Int32Array
+  readonly address: number
+  readonly participants: number
+  readonly isOwner: boolean
+}
+
+export type Leftovers = "adopt" | "replace"
+
+/** Owners of rings are numbers; those of a life begin here, far above what a ring counts by itself. */
+const FIRST_OWNER = 2 ** 30
+/** Threads of one life that have a number of their own. */
+export const OWNERS_OF_LIFE = 64
+const MOST_LIVES = (2 ** 31 - FIRST_OWNER) / OWNERS_OF_LIFE - 1
+
+export const firstOwnerOf = (life: number): number => FIRST_OWNER + life * OWNERS_OF_LIFE
+
+// -----------------------------------------------------------------------------
+// Opening
+// -----------------------------------------------------------------------------
+
+/** Makes the space, or takes over what a dead owner left. Throws what it refuses. */
+export const own = (door: Door, file: string, participants: number, leftovers: Leftovers): Control => {
+  for (;;) {
+    const fd = Files.openFile(file, fs.constants.O_CREAT)
+    try {
+      if (!door.locks.take(fd, Layout.OWNER_BYTE)) throw new SpaceTaken({ path: file, pid: ownerOf(fd) })
+      // The last owner may have removed it between the opening and the lock.
+      if (!Files.isStill(file, fd)) {
+        fs.closeSync(fd)
+        continue
+      }
+      if (prepared(door, file, fd, leftovers) === "replaced") {
+        fs.closeSync(fd)
+        continue
+      }
+      if (Files.isBlank(fd)) format(door, file, fd, participants)
+      return mapped(door, file, fd, true)
+    } catch (error) {
+      fs.closeSync(fd)
+      throw error
+    }
+  }
+}
+
+/** Looks at what is there; removes it if it may. */
+const prepared = (door: Door, file: string, fd: number, leftovers: Leftovers): "kept" | "replaced" => {
+  if (Files.isBlank(fd) && fs.fstatSync(fd).size <= Layout.BYTES) return "kept"
+  const words = read(fd)
+  checkHeader(file, fd, words)
+  const boot = isOfThisBoot(words)
+  if (leftovers === "adopt") {
+    if (!boot) throw staleBoot(file)
+    return "kept"
+  }
+  const living = boot ? livingIn(door, fd, words) : []
+  if (living.length > 0) {
+    const found = `process ${living.join(", ")} still attached`
+    throw new FileRefused({ path: file, differs: "owner", wanted: "nobody attached", found })
+  }
+  for (const seal of sealsIn(words)) Files.removeRegion(Files.regionPath(file, seal.serial), seal)
+  fs.unlinkSync(file)
+  return "replaced"
+}
+
+const staleBoot = (path: string): FileRefused =>
+  new FileRefused({ path, differs: "boot", wanted: "a space of this boot", found: "one of an earlier boot" })
+
+/** Process numbers of the rows whose lock is held. */
+const livingIn = (door: Door, fd: number, words: Int32Array): ReadonlyArray<number> => {
+  const living: Array<number> = []
+  for (let i = 0; i < (words[Layout.PARTICIPANTS_WORD] ?? 0); i++) {
+    if (door.locks.isTaken(fd, Layout.lockByteOf(i))) {
+      living.push(words[Layout.participantWord(i) + Layout.PID] ?? 0)
+    }
+  }
+  return living
+}
+
+const sealsIn = (words: Int32Array): ReadonlyArray<Files.Seal> =>
+  Array.from({ length: Layout.REGIONS }, (_, region) => Layout.regionWord(region))
+    .filter((row) => words[row] === Layout.OPEN || words[row] === Layout.MAKING)
+    .map((row) => sealIn(words, row))
+
+const sealIn = (words: Int32Array, row: number): Files.Seal => ({
+  space: [words[Layout.SPACE_ID_WORD] ?? 0, words[Layout.SPACE_ID_WORD + 1] ?? 0],
+  serial: words[row + Layout.SERIAL] ?? 0,
+  bytes: Layout.readWide(words, row + Layout.REGION_BYTES)
+})
+
+/** The seal of a region that is open, or being made. */
+export const sealOf = ({ words }: Control, region: number): Files.Seal => sealIn(words, Layout.regionWord(region))
+
+const read = (fd: number): Int32Array => {
+  const words = new Int32Array(Layout.BYTES / 4)
+  fs.readSync(fd, words, 0, Layout.BYTES, 0)
+  return words
+}
+
+const ownerOf = (fd: number): number => {
+  const words = read(fd)
+  if (words[Layout.MAGIC_WORD] !== Layout.MAGIC) return 0
+  const life = words[Layout.OWNER_LIFE_WORD] ?? 0
+  for (let i = 0; i < Layout.MOST_PARTICIPANTS; i++) {
+    const row = Layout.participantWord(i)
+    if (words[row] !== Layout.FREE && words[row + Layout.LIFE] === life) return words[row + Layout.PID] ?? 0
+  }
+  return 0
+}
+
+/** Attaches to a living owner's space; says why not yet. Throws what it refuses. */
+export const attach = (door: Door, file: string): Control | string => {
+  let fd: number
+  try {
+    fd = Files.openFile(file, 0)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return "no file"
+    throw error
+  }
+  try {
+    const notYet = !door.locks.isTaken(fd, Layout.OWNER_BYTE)
+      ? "no living owner"
+      : Files.isBlank(fd)
+        ? "a file that is being made"
+        : undefined
+    if (notYet === undefined) {
+      const words = read(fd)
+      checkHeader(file, fd, words)
+      if (!isOfThisBoot(words)) throw staleBoot(file)
+      return mapped(door, file, fd, false)
+    }
+    fs.closeSync(fd)
+    return notYet
+  } catch (error) {
+    fs.closeSync(fd)
+    throw error
+  }
+}
+
+const checkHeader = (file: string, fd: number, words: Int32Array): void => {
+  const refuse = (differs: "magic" | "version" | "size" | "shape", wanted: string, found: string): never => {
+    throw new FileRefused({ path: file, differs, wanted, found })
+  }
+  const magic = words[Layout.MAGIC_WORD] ?? 0
+  if (magic !== Layout.MAGIC) refuse("magic", `0x${Layout.MAGIC.toString(16)}`, `0x${(magic >>> 0).toString(16)}`)
+  const version = words[Layout.VERSION_WORD]
+  if (version !== Layout.VERSION) refuse("version", String(Layout.VERSION), String(version))
+  const { size } = fs.fstatSync(fd)
+  if (size !== Layout.BYTES) refuse("size", `${Layout.BYTES} bytes`, `${size} bytes`)
+  const [bytes, participants = 0, regions] = words.subarray(Layout.BYTES_WORD)
+  const isShaped = bytes === Layout.BYTES && isParticipants(participants) && regions === Layout.REGIONS
+  if (!isShaped)
+    refuse("shape", "a shape that can be", `${bytes} bytes, ${participants} participants, ${regions} regions`)
+}
+
+export const isParticipants = (n: unknown): n is number =>
+  Number.isInteger(n) && (n as number) >= 1 && (n as number) <= Layout.MOST_PARTICIPANTS
+
+/** Two words that are others after every start of the machine. */
+const bootWords = (): readonly [number, number] => {
+  const digest = createHash("sha256").update(fs.readFileSync("/proc/sys/kernel/random/boot_id")).digest()
+  return [digest.readInt32LE(0), digest.readInt32LE(4)]
+}
+
+const isOfThisBoot = (words: Int32Array): boolean => {
+  const [low, high] = bootWords()
+  return words[Layout.BOOT_ID_WORD] === low && words[Layout.BOOT_ID_WORD + 1] === high
+}
+
+/** Writes an empty space; its magic goes last, so one that was not finished is blank at its beginning. */
+const format = (door: Door, file: string, fd: number, participants: number): void => {
+  try {
+    door.reserve(fd, Layout.BYTES)
+  } catch (error) {
+    fs.unlinkSync(file)
+    throw Files.refusedBy(file, error)
+  }
+  const words = new Int32Array(Layout.BYTES / 4)
+  words[Layout.VERSION_WORD] = Layout.VERSION
+  words[Layout.BYTES_WORD] = Layout.BYTES
+  words[Layout.PARTICIPANTS_WORD] = participants
+  words[Layout.REGIONS_WORD] = Layout.REGIONS
+  words[Layout.SPACE_ID_WORD] = randomInt(2 ** 32) | 0
+  words[Layout.SPACE_ID_WORD + 1] = randomInt(2 ** 32) | 0
+  const [low, high] = bootWords()
+  words[Layout.BOOT_ID_WORD] = low
+  words[Layout.BOOT_ID_WORD + 1] = high
+  words[Layout.NEXT_LIFE_WORD] = 1
+  words[Layout.NEXT_SERIAL_WORD] = 1
+  fs.writeSync(fd, words, 0, Layout.BYTES, 0)
+  // In a second write: whoever sees the magic sees the rest, and a file whose maker died before is blank at its beginning.
+  fs.writeSync(fd, Int32Array.of(Layout.MAGIC), 0, 4, 0)
+}
+
+const mapped = (door: Door, path: string, fd: number, isOwner: boolean): Control => {
+  const memory = pages(Layout.BYTES)
+  const address = door.addressOf(memory)
+  door.mapOver(address, Layout.BYTES, fd)
+  const words = new Int32Array(memory)
+  const participants = words[Layout.PARTICIPANTS_WORD] ?? 0
+  return { door, path, fd, memory, words, address, participants, isOwner }
+}
+
+// -----------------------------------------------------------------------------
+// Tables
+// -----------------------------------------------------------------------------
+
+/** Runs a change of the tables, at once, under the mutex; `Busy` if another process has it (S1). */
+export const withMutex = <A>({ door, fd }: Control, change: () => A): A | "Busy" => {
+  if (!door.locks.take(fd, Layout.MUTEX_BYTE)) return "Busy"
+  try {
+    return change()
+  } finally {
+    door.locks.give(fd, Layout.MUTEX_BYTE)
+  }
+}
+
+/** Field 22 of `/proc/self/stat`: when this process was started, in ticks since the boot. */
+const startOfThisProcess = (): number => {
+  const text = fs.readFileSync("/proc/self/stat", "utf8")
+  // The second field is a name in parentheses that may hold anything.
+  return Number(text.slice(text.lastIndexOf(")") + 2).split(" ")[19])
+}
+
+/** Takes a row for a new life. Under the mutex. */
+export const join = (control: Control): { readonly row: number; readonly life: number } => {
+  const { door, fd, words } = control
+  const life = words[Layout.NEXT_LIFE_WORD] ?? 0
+  if (life > MOST_LIVES) throw full(control, "lives", MOST_LIVES)
+  for (let row = 0; row < control.participants; row++) {
+    const word = Layout.participantWord(row)
+    if (words[word] !== Layout.FREE || !door.locks.take(fd, Layout.lockByteOf(row))) continue
+    words[Layout.NEXT_LIFE_WORD] = life + 1
+    words[word + Layout.LIFE] = life
+    words[word + Layout.PID] = process.pid
+    Layout.writeWide(words, word + Layout.START, startOfThisProcess())
+    words[word + Layout.OWNERS] = 0
+    words[word + Layout.OPENED] = 0
+    words[word + Layout.OPENED + 1] = 0
+    words[word + Layout.ASLEEP] = 0
+    if (control.isOwner) words[Layout.OWNER_LIFE_WORD] = life
+    // S2. Seen by ringers and by whoever looks for deaths.
+    Atomics.store(words, word, Layout.LIVE)
+    return { row, life }
+  }
+  throw full(control, "participants", control.participants)
+}
+
+const full = (control: Control, what: SpaceFull["what"], limit: number): SpaceFull => {
+  let dead = 0
+  for (let i = 0; i < control.participants; i++) if (stateOf(control, i) === Layout.DEAD) dead++
+  return new SpaceFull({ path: control.path, what, limit, dead: what === "participants" ? dead : 0 })
+}
+
+/** Gives a row back. Under the mutex. The lock goes with the descriptor. */
+export const leave = ({ words }: Control, row: number): void => {
+  Atomics.store(words, Layout.participantWord(row), Layout.FREE)
+}
+
+export const stateOf = ({ words }: Control, row: number): number => Atomics.load(words, Layout.participantWord(row))
+
+export const lifeOf = ({ words }: Control, row: number): number =>
+  Atomics.load(words, Layout.participantWord(row) + Layout.LIFE)
+
+/** A number for one more thread of a life. Under the mutex. */
+export const newOwner = (control: Control, row: number): number => {
+  const word = Layout.participantWord(row) + Layout.OWNERS
+  const given = control.words[word] ?? 0
+  if (given === OWNERS_OF_LIFE) throw full(control, "owners", OWNERS_OF_LIFE)
+  control.words[word] = given + 1
+  return firstOwnerOf(lifeOf(control, row)) + given
+}
+
+/** All numbers that a life was given. */
+export const ownersOf = ({ words }: Control, row: number): ReadonlyArray<number> => {
+  const word = Layout.participantWord(row)
+  const first = firstOwnerOf(words[word + Layout.LIFE] ?? 0)
+  return Array.from({ length: words[word + Layout.OWNERS] ?? 0 }, (_, i) => first + i)
+}
+
+/**
+ * Whether the lock of a row that says LIVE is free: its participant is dead (S2). Not to be asked about one's own row, whose lock
+ * looks free to the open file that has it.
+ */
+export const isDead = (control: Control, row: number): boolean =>
+  stateOf(control, row) === Layout.LIVE && !control.door.locks.isTaken(control.fd, Layout.lockByteOf(row))
+
+/** Takes note of a death; what it left half made is removed. Under the mutex. */
+export const bury = (control: Control, row: number): void => {
+  const { path, words } = control
+  const life = lifeOf(control, row)
+  for (let region = 0; region < Layout.REGIONS; region++) {
+    const word = Layout.regionWord(region)
+    if (words[word] !== Layout.MAKING || words[word + Layout.MAKER] !== life) continue
+    fs.rmSync(Files.regionPath(path, words[word + Layout.SERIAL] ?? 0), { force: true })
+    Layout.clearOpened(words, row, region)
+    Atomics.store(words, word, Layout.REMOVED)
+  }
+  // Seen by every participant's watcher.
+  Atomics.store(words, Layout.participantWord(row), Layout.DEAD)
+  rest(control, row)
+}
+
+/** A dead participant's row is free when it has been recovered from every region. Under the mutex. */
+export const rest = ({ words }: Control, row: number): void => {
+  const word = Layout.participantWord(row)
+  if (Atomics.load(words, word) === Layout.DEAD && Layout.hasNothingOpen(words, row)) {
+    Atomics.store(words, word, Layout.FREE)
+  }
+}
+
+/** The row of an open region of that name. */
+export const find = (
+  { words }: Control,
+  name: string
+): { readonly region: number; readonly state: number } | undefined => {
+  for (let region = 0; region < Layout.REGIONS; region++) {
+    const word = Layout.regionWord(region)
+    const state = Atomics.load(words, word)
+    if ((state === Layout.OPEN || state === Layout.MAKING) && Layout.readName(words, word) === name) {
+      return { region, state }
+    }
+  }
+  return undefined
+}
+
+/** Takes a row for a region that is to be made. Under the mutex. */
+export const beginRegion = (control: Control, row: number, bytes: number, name: string | undefined): number => {
+  const { words } = control
+  for (let region = 0; region < Layout.REGIONS; region++) {
+    const word = Layout.regionWord(region)
+    const state = words[word]
+    // S3.
+    if (state !== Layout.FREE && !(state === Layout.REMOVED && isForgotten(control, region))) continue
+    const serial = words[Layout.NEXT_SERIAL_WORD] ?? 0
+    words[Layout.NEXT_SERIAL_WORD] = serial + 1
+    words[word + Layout.SERIAL] = serial
+    Layout.writeWide(words, word + Layout.REGION_BYTES, bytes)
+    words[word + Layout.MAKER] = lifeOf(control, row)
+    Layout.writeName(words, word, name ?? String(serial))
+    words.fill(0, word + Layout.FIRST_BELL, word + Layout.FIRST_BELL + Layout.BELLS)
+    // Before the opened bit: the row of a maker that dies between the two is MAKING, and its bit is never set.
+    Atomics.store(words, word, Layout.MAKING)
+    Layout.setOpened(words, row, region)
+    return region
+  }
+  throw full(control, "regions", Layout.REGIONS)
+}
+
+const isForgotten = ({ participants, words }: Control, region: number): boolean => {
+  for (let row = 0; row < participants; row++) if (Layout.hasOpened(words, row, region)) return false
+  return true
+}
+
+/** A region is whole. Seen by whoever opens it. */
+export const finishRegion = ({ words }: Control, region: number): void => {
+  Atomics.store(words, Layout.regionWord(region), Layout.OPEN)
+}
+
+/** Removes a region and its file; whoever has it open goes on having it. Under the mutex. */
+export const removeRegion = (control: Control, region: number): void => {
+  const { path, words } = control
+  const seal = sealOf(control, region)
+  Files.removeRegion(Files.regionPath(path, seal.serial), seal)
+  Atomics.store(words, Layout.regionWord(region), Layout.REMOVED)
+  // The dead need not be recovered from what nobody can open any more.
+  for (let row = 0; row < control.participants; row++) {
+    if (stateOf(control, row) !== Layout.DEAD) continue
+    Layout.clearOpened(words, row, region)
+    rest(control, row)
+  }
+}
+
+/** The owner leaves: regions of the living stay with their makers, everything else is removed. Under the mutex. */
+export const removeSpace = (control: Control): void => {
+  const { path, words } = control
+  const living = new Set<number>()
+  for (let row = 0; row < control.participants; row++) {
+    if (stateOf(control, row) === Layout.LIVE && !isDead(control, row)) living.add(lifeOf(control, row))
+  }
+  for (let region = 0; region < Layout.REGIONS; region++) {
+    const word = Layout.regionWord(region)
+    const state = words[word]
+    if (state !== Layout.OPEN && state !== Layout.MAKING) continue
+    if (!living.has(words[word + Layout.MAKER] ?? 0)) removeRegion(control, region)
+  }
+  if (Files.isStill(path, control.fd)) fs.unlinkSync(path)
+}
