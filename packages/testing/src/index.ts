@@ -3,7 +3,8 @@
  *
  * All of these need `effect`. `TestSignals`, `LeakCheck` and `TestTasks` find the
  * services of `@selvedge/core` by their keys and need it for their types. The model
- * checker needs neither and has an entry of its own: `@selvedge/testing/model`.
+ * checker needs neither and has an entry of its own: `@selvedge/testing/model`. What runs code of `@selvedge/core` is
+ * imported by its path: `@selvedge/testing/workers/TestContainer`, `@selvedge/testing/contracts/BackendContract`.
  *
  * @since 0.1.0
  */
@@ -20,5 +21,3 @@ export * as TestSignals from "./signals/TestSignals.ts"
 export * as TestTasks from "./leaks/TestTasks.ts"
 export * as TestTime from "./time/TestTime.ts"
 export * as TestTimeError from "./time/TestTimeError.ts"
-export * as TestContainer from "./workers/TestContainer.ts"
-export * as BackendContract from "./contracts/BackendContract.ts"

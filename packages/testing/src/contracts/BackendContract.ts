@@ -60,7 +60,7 @@ const all: ReadonlyArray<Case> = [
  * ```ts
  * import { it } from "@effect/vitest"
  * import { FiberBackend } from "@selvedge/core"
- * import { BackendContract } from "@selvedge/testing"
+ * import * as BackendContract from "@selvedge/testing/contracts/BackendContract"
  * import { Effect } from "effect"
  *
  * const subject = { name: "fiber", layer: FiberBackend.layer, isolated: false, sharesMemory: true }

@@ -72,7 +72,7 @@ const killed: WorkerExit = { _tag: "Signalled", signal: "SIGKILL" }
  *
  * ```ts
  * import { Backend, Container } from "@selvedge/core"
- * import { TestContainer } from "@selvedge/testing"
+ * import * as TestContainer from "@selvedge/testing/workers/TestContainer"
  * import { Effect } from "effect"
  *
  * const program = Effect.gen(function* () {
