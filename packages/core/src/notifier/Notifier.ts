@@ -24,6 +24,7 @@ import { Waking } from "../memory/Waking.ts"
 import { CLOSED, CONFLATED } from "./internal/core.ts"
 import * as Layout from "./internal/layout.ts"
 import type { Side } from "./internal/side.ts"
+import { SharedCore } from "./internal/sharedCore.ts"
 import * as TokenQueue from "./internal/tokenQueue.ts"
 import {
   type AttachError,
@@ -201,7 +202,7 @@ const fromRegion = (
   const bed = TokenQueue.bedOf(queue)
   return {
     maxTokens: layout.maxTokens,
-    core: new TokenQueue.SharedCore(queue),
+    core: new SharedCore(queue),
     rang: () => waking.rang(queue.words),
     sleep: (isReady) => waking.sleep(bed, isReady)
   }
@@ -216,7 +217,7 @@ const fromRegion = (
  * @since 0.1.0
  */
 export const handle = (self: Notifier): Effect.Effect<Handle, LocalOnly> =>
-  self.core instanceof TokenQueue.SharedCore
+  self.core instanceof SharedCore
     ? Effect.succeed({ _tag: "Notifier", memory: self.core.queue.words.buffer as SharedArrayBuffer })
     : Effect.fail(new LocalOnly({ call: "handle" }))
 

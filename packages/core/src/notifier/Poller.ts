@@ -20,7 +20,7 @@ import type * as Scope from "effect/Scope"
 import type { Events } from "./Events.ts"
 import type { PollerCore } from "./internal/core.ts"
 import type { Side } from "./internal/side.ts"
-import { SharedPollerCore } from "./internal/tokenQueue.ts"
+import { SharedPollerCore } from "./internal/sharedCore.ts"
 import {
   InvalidLimit,
   LocalOnly,

@@ -10,7 +10,7 @@
  * @internal
  */
 import * as Bell from "../../memory/internal/bell.ts"
-import { CLOSED, CONFLATED, type Notified, type NotifierCore, type PollerCore, QUEUED } from "./core.ts"
+import { CLOSED, CONFLATED, type Notified, QUEUED } from "./core.ts"
 import * as Layout from "./layout.ts"
 import {
   BELL_WORD,
@@ -54,13 +54,16 @@ export const attach = (memory: SharedArrayBuffer, layout: Layout.Layout): TokenQ
 // -----------------------------------------------------------------------------
 
 /** Says that a token is ready. `token` has been checked. */
-export const notify = (queue: TokenQueue, token: number): Notified => {
-  // Publishes what the producer wrote before; seen by the exchange of the poll that hands the token out (invariant 2).
-  if (Atomics.exchange(queue.flags, token, 1) === 1) return CONFLATED
-  return place(queue, token)
-}
+export const notify = (queue: TokenQueue, token: number): Notified =>
+  flag(queue, token) ? CONFLATED : place(queue, token)
 
-const place = (queue: TokenQueue, token: number): Notified => {
+/** The first half of `notify`; `true` if the token was flagged already, and so all is done. */
+export const flag = (queue: TokenQueue, token: number): boolean =>
+  // Publishes what the producer wrote before; seen by the exchange of the poll that hands the token out (invariant 2).
+  Atomics.exchange(queue.flags, token, 1) === 1
+
+/** The other half, for a flag that was 0. */
+export const place = (queue: TokenQueue, token: number): Notified => {
   const tail = Atomics.load(queue.words, TAIL_WORD)
   if ((tail & CLOSED_BIT) !== 0) return CLOSED
   return tryPlace(queue, tail, token) ? advanceAndWake(queue, tail) : placeAgain(queue, token)
@@ -126,22 +129,22 @@ const requestRescan = (queue: TokenQueue): void => {
 
 /** Wakes a poller that may be asleep. After the tail was written: see "Park" in the protocol. */
 const ring = (queue: TokenQueue): void => {
-  if ((Atomics.load(queue.words, PARKED_WORD) & PARKED) !== 0) ringAlways(queue)
+  if ((Atomics.load(queue.words, PARKED_WORD) & PARKED) !== 0) wake(queue)
 }
 
 /** Also when nobody seems to sleep: somebody may have died between taking the mark away and ringing. */
-const ringAlways = (queue: TokenQueue): void => Bell.ring(queue.words, PARKED_WORD, PARKED, BELL_WORD)
+export const wake = (queue: TokenQueue): void => Bell.ring(queue.words, PARKED_WORD, PARKED, BELL_WORD)
 
 /** After the death of a producer or a poller, or at any time: nothing that was flagged stays unseen. */
 export const recover = (queue: TokenQueue): void => {
   Atomics.or(queue.words, TAIL_WORD, RESCAN_BIT)
-  ringAlways(queue)
+  wake(queue)
 }
 
 /** No more tokens; `true` for the call that closed. */
 export const close = (queue: TokenQueue): boolean => {
   const before = Atomics.or(queue.words, TAIL_WORD, CLOSED_BIT)
-  ringAlways(queue)
+  wake(queue)
   return (before & CLOSED_BIT) === 0
 }
 
@@ -344,77 +347,5 @@ export const receive = (poller: Poller, out: Int32Array, limit: number, remainin
     const seen = Bell.prepare(words, PARKED_WORD, PARKED, BELL_WORD)
     // Again, after the mark: see "Park" in the protocol.
     if (isIdle(poller)) Bell.sleep(words, BELL_WORD, seen, millis)
-  }
-}
-
-// -----------------------------------------------------------------------------
-// For the public modules
-// -----------------------------------------------------------------------------
-
-/** A notifier in shared memory, in the shape it has in common with the local one. */
-export class SharedCore implements NotifierCore {
-  readonly queue: TokenQueue
-  readonly maxTokens: number
-  /** A close that this handle was told of: from then on it leaves the memory alone. */
-  private closedHere = false
-  private readonly flags: Int32Array
-
-  constructor(queue: TokenQueue) {
-    this.queue = queue
-    this.flags = queue.flags
-    this.maxTokens = queue.maxTokens
-  }
-  notify(token: number): Notified {
-    if (this.closedHere) return CLOSED
-    // The way of `notify`, with its rarer half behind a call: this half is what compilers put in their callers' loops.
-    return Atomics.exchange(this.flags, token, 1) === 1 ? CONFLATED : this.placed(token)
-  }
-  private placed(token: number): Notified {
-    const said = place(this.queue, token)
-    if (said === CLOSED) this.closedHere = true
-    return said
-  }
-  close(): boolean {
-    this.closedHere = true
-    return close(this.queue)
-  }
-  isClosed(): boolean {
-    return isClosed(this.queue)
-  }
-  recover(): void {
-    recover(this.queue)
-  }
-  seat(): number {
-    return seat(this.queue)
-  }
-  wake(): void {
-    ringAlways(this.queue)
-  }
-  attachPoller(dead?: number): SharedPollerCore | undefined {
-    const poller = attachPoller(this.queue, dead)
-    return poller === undefined ? undefined : new SharedPollerCore(poller)
-  }
-}
-
-export class SharedPollerCore implements PollerCore {
-  readonly poller: Poller
-
-  constructor(poller: Poller) {
-    this.poller = poller
-  }
-  poll(out: Int32Array, limit: number): number {
-    return poll(this.poller, out, limit)
-  }
-  seemsEmpty(): boolean {
-    return seemsEmpty(this.poller)
-  }
-  isIdle(): boolean {
-    return isIdle(this.poller)
-  }
-  hasEnded(): boolean {
-    return hasEnded(this.poller)
-  }
-  detach(): void {
-    detachPoller(this.poller)
   }
 }
