@@ -23,7 +23,6 @@ import { type AllocationFailed, SharedMemory } from "../memory/SharedMemory.ts"
 import { Waking } from "../memory/Waking.ts"
 import { CLOSED, CONFLATED } from "./internal/core.ts"
 import * as Layout from "./internal/layout.ts"
-import type { Side } from "./internal/side.ts"
 import { SharedCore } from "./internal/sharedCore.ts"
 import * as TokenQueue from "./internal/tokenQueue.ts"
 import {
@@ -50,7 +49,7 @@ import * as Poller from "./Poller.ts"
  * @category models
  * @since 0.1.0
  */
-export interface Notifier extends Side {}
+export interface Notifier extends Poller.Polled {}
 
 /**
  * What a notification did: `Queued` if the token was not waiting already, else `Conflated`.

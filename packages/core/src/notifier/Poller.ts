@@ -18,8 +18,7 @@ import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import type { Events } from "./Events.ts"
-import type { PollerCore } from "./internal/core.ts"
-import type { Side } from "./internal/side.ts"
+import type { NotifierCore, PollerCore } from "./internal/core.ts"
 import { SharedPollerCore } from "./internal/sharedCore.ts"
 import {
   InvalidLimit,
@@ -30,6 +29,22 @@ import {
   PollerTaken,
   show
 } from "./NotifierError.ts"
+
+/**
+ * What is polled: one thread's side of a notifier. It stands here because notifiers make pollers.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Polled {
+  readonly maxTokens: number
+  /** @internal */
+  readonly core: NotifierCore
+  /** Wakes fibers of this thread, where that is not the bell's work. @internal */
+  readonly rang: () => void
+  /** Sleeps until it may be that `isReady`. @internal */
+  readonly sleep: (isReady: () => boolean) => Effect.Effect<void>
+}
 
 /**
  * @category models
@@ -63,7 +78,7 @@ export type PollError = InvalidLimit | PollerBusy | PollerDetached
  * @since 0.1.0
  */
 export class Poller {
-  readonly notifier: Side
+  readonly notifier: Polled
   readonly role: Role
   /** @internal */
   readonly core: PollerCore
@@ -76,7 +91,7 @@ export class Poller {
   isFree = true
   private readonly one = new Int32Array(1)
 
-  constructor(notifier: Side, role: Role, core: PollerCore) {
+  constructor(notifier: Polled, role: Role, core: PollerCore) {
     this.notifier = notifier
     this.role = role
     this.core = core
@@ -179,7 +194,7 @@ export class Poller {
  * @since 0.1.0
  */
 export const attach = (
-  notifier: Side,
+  notifier: Polled,
   options?: AttachOptions
 ): Effect.Effect<Poller, PollerTaken | LocalOnly, Scope.Scope> =>
   Effect.acquireRelease(
