@@ -9,9 +9,9 @@
  * **Invariants** (numbers of docs/mapped-memory.md)
  *
  * - S4. A region is mapped once in a participant, however often it is opened: V8 finds sleepers by address.
- * - D1. Recoveries run side by side: one may wait for a lock that another dead process holds.
- * - D2. A death is noted under the mutex, after its lock was found free once more. A region's mark is taken away only if the row is
- *   still of that life.
+ * - D1. A death is noted under the mutex, after its lock was found free once more.
+ * - D3. A region's mark is taken away only if the row still belongs to that life.
+ * - D4. Recoveries run side by side: one may wait for a lock that another dead process holds.
  *
  * @internal
  */
@@ -307,7 +307,7 @@ export class SpaceCore {
     return Effect.suspend(() => {
       const { control } = this
       const dead = this.others().filter((row) => Control.isDead(control, row))
-      // D2.
+      // D1.
       const bury = underMutex(control, () => {
         for (const row of dead) if (Control.isDead(control, row)) Control.bury(control, row)
       })
@@ -330,7 +330,7 @@ export class SpaceCore {
         if (Layout.hasOpened(this.words, row, region)) jobs.push(this.job(row, region, recovery))
       }
     }
-    // D1.
+    // D4.
     return Effect.forEach(jobs, (job) => Effect.forkIn(job, scope), { discard: true })
   }
 
@@ -346,6 +346,7 @@ export class SpaceCore {
       isMaker: this.words[Layout.regionWord(region) + Layout.MAKER] === life,
       owners: Control.ownersOf(this.control, row)
     }
+    // D3.
     const done = underMutex(this.control, () => {
       if (Control.lifeOf(this.control, row) !== life || Control.stateOf(this.control, row) !== Layout.DEAD) return
       Layout.clearOpened(this.words, row, region)
