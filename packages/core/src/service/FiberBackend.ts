@@ -14,6 +14,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import * as Backend from "../workers/Backend.ts"
@@ -134,11 +135,17 @@ const importModule = (url: string): Effect.Effect<Readonly<Record<string, unknow
 // One worker
 // -----------------------------------------------------------------------------
 
-/** The process's signals and its guard are the main program's, not a worker's. */
-const alone = <A, E, R>(life: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  life.pipe(
-    Effect.provideService(Signals.Signals, { take: Effect.never }),
-    Effect.provideService(Guard.Guard, { update: () => undefined })
+/** The process's signals and its guard are the main program's, not a worker's; and who is gone logs nothing. */
+const alone = <A, E, R>(life: Effect.Effect<A, E, R>, isGone: () => boolean): Effect.Effect<A, E, R> =>
+  Effect.flatMap(Logger.CurrentLoggers, (loggers) =>
+    life.pipe(
+      Effect.provideService(Signals.Signals, { take: Effect.never }),
+      Effect.provideService(Guard.Guard, { update: () => undefined }),
+      Effect.provideService(
+        Logger.CurrentLoggers,
+        new Set(Array.from(loggers, (logger) => Logger.make((line) => (isGone() ? undefined : logger.log(line)))))
+      )
+    )
   )
 
 class FiberWorker {
@@ -166,7 +173,8 @@ class FiberWorker {
     this.options = options
     this.facts = request.context
     this.fork = fork
-    const send = (wire: unknown): void => void Queue.offerUnsafe(this.outbox, wire)
+    // Who is killed says nothing more, also not what its interruption makes it say.
+    const send = (wire: unknown): void => void (this.isKilled || Queue.offerUnsafe(this.outbox, wire))
     this.life = WorkerLife.make(program, { context: request.context, regions: request.regions, send })
   }
 
@@ -183,7 +191,12 @@ class FiberWorker {
       crash: (exit) => this.crash(exit),
       say: (wire) => void (this.isGone || Queue.offerUnsafe(this.outbox, wire))
     })
-    this.fiber = this.fork(Effect.andThen(Effect.yieldNow, alone(this.life.run)))
+    this.fiber = this.fork(
+      Effect.andThen(
+        Effect.yieldNow,
+        alone(this.life.run, () => this.isGone)
+      )
+    )
     this.fiber.addObserver((exit) => this.ended(exit))
   }
 

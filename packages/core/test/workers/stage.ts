@@ -10,7 +10,9 @@ import * as WorkerRequest from "@selvedge/core/workers/WorkerRequest"
 import * as TestTime from "@selvedge/testing/time/TestTime"
 import * as TestContainer from "@selvedge/testing/workers/TestContainer"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
+import * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
 import { type Line, quietly } from "../service/stage.ts"
 
@@ -62,25 +64,22 @@ export const lives = TestContainer.TestContainer.use((workers) =>
 export const states = (container: Container.Container) =>
   Effect.map(container.status, (rows) => rows.map((row) => row.state))
 
-/** Runs a test on the stage, and says at the end that no two lives of one ordinal ever met. */
+/** Runs a test on the stage, and says at the end that nothing of it is left and that no two lives of one ordinal ever met. */
 export const on =
   (lines: Array<Line> = []) =>
   <A, E, R>(test: Effect.Effect<A, E, R>) =>
-    test.pipe(
-      Effect.scoped,
-      Effect.tap(() =>
-        TestContainer.TestContainer.use((workers) =>
-          Effect.flatMap(
-            Effect.all([workers.overlaps, workers.running, workers.abandoned]),
-            ([overlaps, running, left]) =>
-              overlaps.length + running.length - left.length > 0
-                ? Effect.die(
-                    new Error(`left over: ${JSON.stringify({ overlaps, running: running.length, left: left.length })}`)
-                  )
-                : Effect.void
-          )
-        )
-      ),
-      Effect.provide(TestContainer.layer),
-      quietly(lines)
-    )
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const exit = yield* Effect.exit(Scope.provide(test, scope))
+      yield* Effect.orDie(TestTime.completeWithin("1 hour")(Scope.close(scope, Exit.void)))
+      const value = yield* exit
+      const workers = yield* TestContainer.TestContainer
+      const running = (yield* workers.running).length
+      const overlaps = (yield* workers.overlaps).length
+      if (running + overlaps > 0) return yield* Effect.die(new Error(`${running} left over, ${overlaps} overlapped`))
+      return value
+    }).pipe(Effect.provide(TestContainer.layer), quietly(lines)) as Effect.Effect<
+      A,
+      E,
+      Exclude<R, TestContainer.TestContainer | Backend.Backend | Scope.Scope>
+    >

@@ -36,6 +36,8 @@ export const wantsRestart = (restart: RestartType, exit: WorkerExit.WorkerExit):
   restart === "permanent" || (restart === "transient" && !WorkerExit.isSuccess(exit))
 
 export const decide = (fleet: Fleet, place: Place, exit: WorkerExit.WorkerExit): void => {
+  // A hook of the policy may have stopped it meanwhile.
+  if (place.isEnded) return
   if (fleet.phase !== "Open" || place.isDismissed) return fleet.finish(place, exit)
   if (place.inGroup) {
     if (place.spec.restart === "temporary") return fleet.finish(place, exit)

@@ -1,0 +1,134 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Container from "@selvedge/core/workers/Container"
+import type { Policy } from "@selvedge/core/workers/Policy"
+import * as TestContainer from "@selvedge/testing/workers/TestContainer"
+import * as Effect from "effect/Effect"
+import type { Line } from "../service/stage.ts"
+import { crash, lives, on, pass, settle, starting, patient, states } from "./stage.ts"
+
+const late = { name: "late", program: starting, count: 1, startupTimeout: "1 second" } as const
+
+/** What lives half a second after the startup timeout, by what the policy says. */
+const afterTimeout = (policy: Policy, lines: Array<Line> = []) =>
+  Effect.gen(function* () {
+    const container = yield* Container.make({ policy })
+    yield* container.run(late)
+    yield* pass(999)
+    assert.deepStrictEqual(yield* lives, ["late 0.1"])
+    yield* pass(2)
+    return yield* lives
+  }).pipe(on(lines))
+
+describe("a worker that does not become ready in time", () => {
+  it.effect("is killed and started again, with a warning that says how long it had [W7]", () => {
+    const lines: Array<Line> = []
+    return Effect.gen(function* () {
+      assert.deepStrictEqual(yield* afterTimeout({}, lines), ["late 0.2"])
+      assert.isTrue(lines.some(({ level, text }) => level === "Warn" && text.includes("was not ready within 1s")))
+    })
+  })
+
+  it.effect("lives as long again when its policy wants to wait [W7] [W8]", () =>
+    Effect.gen(function* () {
+      let asked = 0
+      const startupFailed = () => Effect.sync(() => (asked++ === 0 ? ("wait" as const) : ("kill" as const)))
+      yield* Effect.gen(function* () {
+        const container = yield* Container.make({ policy: { startupFailed } })
+        yield* container.run(late)
+        yield* pass(1999)
+        assert.deepStrictEqual([asked, yield* lives], [1, ["late 0.1"]])
+        yield* pass(1)
+        assert.deepStrictEqual([asked, yield* lives], [2, ["late 0.2"]])
+      }).pipe(on())
+    })
+  )
+
+  it.effect("is killed when its policy throws, or cannot make up its mind within a second [W7] [W8]", () =>
+    Effect.gen(function* () {
+      const throwing = yield* afterTimeout({
+        startupFailed: () => {
+          throw new Error("a policy that throws")
+        }
+      })
+      assert.deepStrictEqual(throwing, ["late 0.2"])
+      assert.deepStrictEqual(yield* afterTimeout({ startupFailed: () => Effect.never }), ["late 0.1"])
+      yield* Effect.gen(function* () {
+        const container = yield* Container.make({ policy: { startupFailed: () => Effect.never } })
+        yield* container.run(late)
+        yield* pass(2000)
+        assert.deepStrictEqual(yield* lives, ["late 0.2"])
+      }).pipe(on())
+    })
+  )
+
+  it.effect("is left alone when it became ready while its policy was thinking [W7]", () =>
+    Effect.gen(function* () {
+      const container = yield* Container.make({
+        policy: { startupFailed: () => Effect.as(Effect.sleep(500), "kill" as const) }
+      })
+      const workers = yield* TestContainer.TestContainer
+      yield* container.run(late)
+      yield* pass(1200)
+      yield* workers.say(0, { _tag: "Ready" })
+      yield* pass(5000)
+      assert.deepStrictEqual([yield* lives, yield* states(container)], [["late 0.1"], ["Ready"]])
+    }).pipe(on())
+  )
+
+  it.effect("gains nothing by talking [W7]", () =>
+    Effect.gen(function* () {
+      const container = yield* Container.make()
+      const workers = yield* TestContainer.TestContainer
+      yield* container.run(late)
+      for (let i = 0; i < 10; i++) {
+        yield* pass(100)
+        yield* workers.say(0, { _tag: "StatusText", text: `step ${i}` })
+        yield* workers.say(0, { _tag: "Healthy" })
+      }
+      yield* settle
+      assert.deepStrictEqual(yield* lives, ["late 0.2"])
+    }).pipe(on())
+  )
+})
+
+describe("a policy", () => {
+  it.effect("stops the container from the hook of a crash before the worker is started again [W8]", () =>
+    Effect.gen(function* () {
+      const heard: Array<string> = []
+      let container: Container.Container | undefined
+      const exited: NonNullable<Policy["exited"]> = ({ facts }) =>
+        Effect.gen(function* () {
+          heard.push(`exited ${facts.ordinal}.${facts.generation}`)
+          if (facts.ordinal === 0) heard.push(`left behind ${(yield* container!.stop()).length}`)
+        })
+      container = yield* Container.make({ policy: { exited } })
+      yield* container.run({ name: "a", program: patient, count: 2 })
+      yield* settle
+      yield* crash(0)
+      assert.deepStrictEqual(heard, ["exited 0.1", "exited 1.1", "left behind 0"])
+      assert.strictEqual((yield* container.statistics).restarts, 0)
+    }).pipe(on())
+  )
+
+  it.effect("stops the container from the hook of a spawn [W8]", () =>
+    Effect.gen(function* () {
+      let container: Container.Container | undefined
+      container = yield* Container.make({ policy: { spawned: () => Effect.suspend(() => container!.stop()) } })
+      yield* container.run({ name: "a", program: patient, count: 3 })
+      yield* settle
+      assert.deepStrictEqual([yield* container.size, (yield* container.statistics).spawns], [0, 1])
+    }).pipe(on())
+  )
+
+  it.effect("that fails is logged with the name of its hook [W8]", () => {
+    const lines: Array<Line> = []
+    return Effect.gen(function* () {
+      const container = yield* Container.make({ policy: { exited: () => Effect.fail("no disk") } })
+      yield* container.run({ name: "a", program: patient, count: 1 })
+      yield* settle
+      yield* crash(0)
+      assert.isTrue(lines.some(({ text }) => text === "policy hook exited failed: no disk"))
+      assert.deepStrictEqual(yield* lives, ["a 0.2"])
+    }).pipe(on(lines))
+  })
+})
