@@ -207,7 +207,8 @@ class FiberWorker {
       ? { _tag: "Exited", exitCode: 0 }
       : { _tag: "Failed", exitCode: 1, errors: WorkerExit.errorRows(exit.cause) }
     const empty = Effect.flatMap(Queue.size(this.outbox), (size) =>
-      size === 0 ? Effect.void : Effect.fail("more" as const)
+      // A crash meanwhile: nobody takes the rest any more.
+      size === 0 || this.isGone ? Effect.void : Effect.fail("more" as const)
     )
     const drained = Effect.eventually(Effect.andThen(Effect.yieldNow, empty))
     this.fork(Effect.map(drained, () => this.gone(seen)))
