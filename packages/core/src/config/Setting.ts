@@ -265,6 +265,66 @@ export const path = (variable: string, option: string): Setting<string | undefin
   })
 
 /**
+ * Lengths of time by the kind of a task or strand, `*` standing for all others: `*=1m,RpcHandler=5s`, or `1m` for all. In
+ * code a duration, or an object of them. A kind without one has no limit.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const durationsByKind = (
+  variable: string,
+  option: string,
+  range: {
+    readonly default: Readonly<Record<string, Duration.Input>>
+    readonly min: Duration.Input
+    readonly max: Duration.Input
+  }
+): Setting<Readonly<Record<string, Duration.Duration>>> => {
+  const [min, max] = [Duration.fromInputUnsafe(range.min), Duration.fromInputUnsafe(range.max)]
+  const one = (value: unknown): Option.Option<Duration.Duration> =>
+    Option.filter(
+      toDuration(value),
+      (found) => Duration.isGreaterThanOrEqualTo(found, min) && Duration.isLessThanOrEqualTo(found, max)
+    )
+  const all = (pairs: ReadonlyArray<readonly [string, unknown]>) => {
+    const found = pairs.map(([kind, value]) => [kind, one(value)] as const)
+    const usable = found.flatMap(([kind, value]) =>
+      kind.length >= 1 && kind.length <= 64 && Option.isSome(value) ? [[kind, value.value] as const] : []
+    )
+    return usable.length === pairs.length && new Set(usable.map(([kind]) => kind)).size === pairs.length
+      ? Option.some(Object.fromEntries(usable))
+      : Option.none()
+  }
+  const fallback = Object.fromEntries(
+    Object.entries(range.default).map(([kind, value]) => [kind, Duration.fromInputUnsafe(value)])
+  )
+  const shown = Object.entries(fallback).map(([kind, value]) => `${kind}=${Duration.format(value)}`)
+  const limits = `${Duration.format(min)} to ${Duration.format(max)}`
+  return declare<Readonly<Record<string, Duration.Duration>>>(variable, option, {
+    type: "durations by kind",
+    fallback: shown.length === 0 ? "none" : shown.join(","),
+    range: limits,
+    allowed: `a duration from ${limits} for all kinds, such as "1m", or one for each kind, such as "*=1m,RpcHandler=5s" (* is every other kind)`,
+    default: fallback,
+    parse: (value) => {
+      if (typeof value === "string" && value.includes("=")) {
+        return all(value.split(",").map((part) => splitOnce(part.trim(), "=")))
+      }
+      const single = one(value)
+      if (Option.isSome(single)) return Option.some({ "*": single.value })
+      return typeof value === "object" && value !== null && !Duration.isDuration(value) && !Array.isArray(value)
+        ? all(Object.entries(value).filter(([, found]) => found !== undefined))
+        : Option.none()
+    }
+  })
+}
+
+const splitOnce = (text: string, separator: string): readonly [string, string] => {
+  const at = text.lastIndexOf(separator)
+  return at < 0 ? [text, ""] : [text.slice(0, at).trim(), text.slice(at + separator.length).trim()]
+}
+
+/**
  * Checks an option that exists only in code.
  *
  * @category constructors
