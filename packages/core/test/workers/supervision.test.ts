@@ -277,6 +277,18 @@ describe("a back-off", () => {
     }).pipe(on())
   )
 
+  it.effect("keeps the ordinal of a worker that waits for its next life from everybody else [W2] [flaw W2]", () =>
+    Effect.gen(function* () {
+      const container = yield* Container.make()
+      yield* container.run(one("a", patient, { backoff: Schedule.spaced("1 minute") }))
+      yield* settle
+      yield* crash(0)
+      const other = yield* container.spawn({ name: "b", program: patient })
+      yield* pass(60_000)
+      assert.deepStrictEqual([other.ordinal, yield* lives], [1, ["a 0.2", "b 1.1"]])
+    }).pipe(on())
+  )
+
   it.effect("is cut short by a stop, of the container or of the worker; its place is free again [W6] [W10] [W2]", () =>
     Effect.gen(function* () {
       const container = yield* Container.make()
