@@ -19,20 +19,20 @@ import * as Exit from "effect/Exit"
 import type * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import { BlockingWait, type WaitStrategy } from "../memory/WaitStrategy.ts"
+import type { Options } from "./ConsumerOptions.ts"
 import * as State from "./ConsumerState.ts"
+import * as Claim from "./internal/claim.ts"
+import * as Epoch from "./internal/epoch.ts"
 import * as Gate from "./internal/gate.ts"
 import * as Layout from "./internal/layout.ts"
 import * as Membership from "./internal/membership.ts"
 import * as Read from "./internal/read.ts"
 import * as Tally from "./internal/tally.ts"
-import * as Ring from "./Ring.ts"
+import { whenUnlocked } from "./RingLock.ts"
+import type * as Ring from "./Ring.ts"
 import { Detached, InvalidArgument, JoinRefused, RingClosed, WouldBlockEventLoop } from "./RingError.ts"
 
-/**
- * @category models
- * @since 0.1.0
- */
-export type Options = State.Options
+export type { Options } from "./ConsumerOptions.ts"
 
 /**
  * A consumer of one thread.
@@ -76,24 +76,30 @@ export const make = Effect.fnUntraced(function* <A>(
 ): Effect.fn.Return<Consumer<A>, JoinRefused, Scope.Scope> {
   const id = yield* check(options)
   const { core, owner } = ring
-  const request = { owner, id, generation: options.generation ?? 0, state: STATES[options.whenSlow ?? "block"] }
-  const seat = yield* Effect.acquireRelease(
-    Effect.flatMap(
-      Ring.whenUnlocked(() => Membership.join(core, request)),
-      (answer) => (typeof answer === "number" ? Effect.succeed(answer) : explain(options, answer, core.layout))
-    ),
-    (seat) =>
-      Effect.sync(() => {
-        Membership.leave(core, seat, owner)
-        ring.waking.rang(core.words)
-      })
-  )
-  const consumer = new State.ConsumerState(ring, seat, options)
-  ring.waking.rang(core.words)
-  if (typeof options.from === "number" && options.from > consumer.joinedAt) {
-    return yield* refuse(options.id, "InvalidOption", `a position up to ${consumer.joinedAt}`, String(options.from))
+  const claimed = Epoch.claimPosition(core)
+  if (typeof options.from === "number" && options.from > claimed) {
+    return yield* refuse(options.id, "InvalidOption", `a position up to ${claimed}`, String(options.from))
   }
-  return consumer
+  const request = { owner, id, generation: options.generation ?? 0, state: STATES[options.whenSlow ?? "block"] }
+  const join = () => {
+    const seat = Membership.join(core, request)
+    return typeof seat === "number" ? new State.ConsumerState(ring, seat, options) : seat
+  }
+  return yield* Effect.uninterruptibleMask((restore) =>
+    Effect.acquireRelease(
+      Effect.flatMap(whenUnlocked(join, restore), (answer) =>
+        typeof answer === "string" ? explain(options, answer, core.layout) : Effect.succeed(answer)
+      ),
+      (consumer) =>
+        Effect.sync(() => {
+          consumer.leave()
+          Membership.leave(core, consumer.core.seat, owner)
+          // Fibers that wait in a take of this consumer, or for its room.
+          Claim.wakeAll(core)
+          ring.waking.rang(core.words)
+        })
+    ).pipe(Effect.tap(() => Effect.sync(() => ring.waking.rang(core.words))))
+  )
 })
 
 const explain = (
@@ -113,25 +119,31 @@ const explain = (
 
 type TakeError = RingClosed | Detached
 
-const endOf = <A>(consumer: Consumer<A>, answer: number): TakeError =>
+/** The error of an answer `END` or `DETACHED`. @internal */
+export const endOf = <A>(consumer: Consumer<A>, answer: number): TakeError =>
   answer === State.DETACHED
     ? new Detached({ id: consumer.id, position: consumer.position })
-    : new RingClosed({ side: "consumer" })
+    : new RingClosed({ side: "consumer", closed: consumer.hasLeft ? "scope" : "ring" })
 
 /** Runs `step` until it answers something; nothing is lost if the fiber is interrupted before the caller has it. */
 const taking = <A, B>(consumer: Consumer<A>, step: () => B | number, commits: boolean): Effect.Effect<B, TakeError> =>
   Effect.suspend(() => {
-    consumer.begin()
+    consumer.settle()
+    let hasTaken = false
     const go: Effect.Effect<B, TakeError> = Effect.suspend(() => {
       const answer = step()
-      if (typeof answer !== "number") return Effect.succeed(answer)
+      if (typeof answer !== "number") {
+        hasTaken = true
+        return Effect.succeed(answer)
+      }
       if (answer === State.END || answer === State.DETACHED) return Effect.fail(endOf(consumer, answer))
       return Effect.flatMap(consumer.ring.waking.sleep(consumer.bed, consumer.hasAnswer), () => go)
     })
     return Effect.onExit(go, (exit) =>
       Effect.sync(() => {
-        if (Exit.isFailure(exit)) consumer.putBack()
-        else if (commits) consumer.settle()
+        if (Exit.isSuccess(exit)) {
+          if (commits) consumer.settle()
+        } else if (hasTaken) consumer.putBack()
       })
     )
   })
@@ -188,17 +200,21 @@ export const badLimit = (limit: number): InvalidArgument =>
   new InvalidArgument({ argument: "limit", wanted: "a whole number above 0", found: String(limit) })
 
 /**
- * Commits everything before `position`: producers may overwrite it.
+ * Commits everything before `position`: producers may overwrite it. A position in the history before the consumer's seat is accepted,
+ * and nothing has to be done for it.
  *
- * **Errors**: `InvalidArgument` for a position that is committed already, or not taken yet.
+ * **Errors**: `InvalidArgument` for a position that is committed already, not taken yet, or leased; `RingClosed` when the scope of the
+ * consumer is closed.
  *
  * @category operations
  * @since 0.1.0
  */
-export const commit = <A>(consumer: Consumer<A>, position: number): Effect.Effect<void, InvalidArgument> =>
-  Effect.suspend(() => {
-    const wanted = `a position from ${consumer.committedAt} to ${consumer.position}`
-    if (!Number.isInteger(position) || position < consumer.committedAt || position > consumer.position) {
+export const commit = <A>(consumer: Consumer<A>, position: number): Effect.Effect<void, InvalidArgument | RingClosed> =>
+  Effect.suspend((): Effect.Effect<void, InvalidArgument | RingClosed> => {
+    if (consumer.hasLeft) return Effect.fail(new RingClosed({ side: "consumer", closed: "scope" }))
+    const least = consumer.committedAt === consumer.joinedAt ? consumer.beganAt : consumer.committedAt
+    const wanted = `a position from ${least} to ${consumer.committableTo}`
+    if (!Number.isInteger(position) || position < least || position > consumer.committableTo) {
       return Effect.fail(new InvalidArgument({ argument: "position", wanted, found: String(position) }))
     }
     return Effect.sync(() => consumer.commitUnsafe(position))

@@ -8,6 +8,9 @@
  * 1. What `takeUnsafe` answers is committed by `settle`, or by the next call, so that a fiber interrupted on its way to the caller can
  *    put it back.
  * 2. Copies are checked before any of them is answered (T2 of docs/memory.md).
+ * 3. The position never goes back behind what is committed: that may be overwritten. (History is read by copy and excepted.)
+ * 4. Nothing that is held, by a lease or by a handler that is running, is committed.
+ * 5. Once it has left its seat it writes nothing, and answers `END`.
  *
  * @since 0.1.0
  */
@@ -15,34 +18,12 @@ import type { View } from "../memory/Record.ts"
 import type { Bed } from "../memory/Waking.ts"
 import * as Beds from "./internal/beds.ts"
 import * as Epoch from "./internal/epoch.ts"
-import * as Gate from "./internal/gate.ts"
 import { Stopwatch } from "./internal/latency.ts"
 import * as Layout from "./internal/layout.ts"
 import * as Read from "./internal/read.ts"
 import * as Tally from "./internal/tally.ts"
+import type { Options } from "./ConsumerOptions.ts"
 import type * as Ring from "./Ring.ts"
-
-/**
- * @category models
- * @since 0.1.0
- */
-export interface Options {
-  /** 1 to 112 bytes of UTF-8. */
-  readonly id: string
-  /** Has to be greater than the one before it on a vacant seat; default one more. */
-  readonly generation?: number | undefined
-  /**
-   * Where to begin: the next record, the oldest one that is retained, or a position that was stored. On a vacant seat, never before
-   * its own cursor; the default is that cursor there, else `latest`.
-   */
-  readonly from?: "latest" | "earliest" | number | undefined
-  /** Default `block`. */
-  readonly whenSlow?: "block" | "dropOldest" | "detach" | undefined
-  /** Default `auto`. */
-  readonly commit?: "auto" | "manual" | undefined
-  /** Count what is taken, gaps, empty polls and the greatest lag; default off, and then it costs nothing. */
-  readonly counters?: boolean | undefined
-}
 
 /**
  * Answers of `takeUnsafe` and `processUnsafe` beside records: nothing yet (0), everything taken from a closed ring, detached.
@@ -83,23 +64,28 @@ export class ConsumerState<A> {
   readonly view: View<A>
   /** Where it joined: it gates from here on, unless it drops the oldest. */
   readonly joinedAt: number
+  /** Where it began to read: before that if it reads history, at or after it on the seat of one that died. */
+  readonly beganAt: number
   /** Records it asked for that were gone before it joined. */
   readonly gapAtJoin: number
   /** Whether it took over the seat of one that died. */
   readonly tookOver: boolean
-  /** Whether something is taken and not committed, and so must not be put back by somebody else. @internal */
-  leased = false
+  /** First sequence that is held: nothing from there on is committed. @internal */
+  held: number | undefined = undefined
+  /** Ends a lease when the seat is left. @internal */
+  endLease: (() => void) | undefined = undefined
+  /** Whether its scope is closed. @internal */
+  hasLeft = false
   private missed: number
   private readonly auto: boolean
   private readonly counters: boolean
   /** In a ring that measures. @internal */
   readonly stopwatch: Stopwatch | undefined
-  private readonly base: number
-  /** The sequence whose position was last asked for, and how far from `base` it was. */
-  private askedSequence: number
-  private asked = 0
-  /** First of the records that the last `takeUnsafe` answered. */
+  /** Whether it goes on with a gap when it was overtaken, at its present position. */
+  private readonly drops: boolean
+  /** First of the records that the last `takeUnsafe` answered, and the sequence after them. */
   private taken = 0
+  private takenEnd = 0
   private hasTaken = false
   /** Sequences of the records that the last `takeUnsafe` answered. @internal */
   sequences: ReadonlyArray<number> = []
@@ -119,14 +105,14 @@ export class ConsumerState<A> {
     this.stopwatch = core.layout.measures ? new Stopwatch(core, seat, ring.now) : undefined
     const joined = Atomics.load(core.words, seat + Layout.SEAT_CURSOR)
     this.joinedAt = Epoch.position(core, joined)
-    this.base = this.joinedAt
-    this.askedSequence = joined
-    const state = Atomics.load(core.words, seat + Layout.SEAT_STATE)
+    this.drops = options.whenSlow === "dropOldest"
+    const copies = this.drops || options.whenSlow === "detach"
     const from = this.startOf(options)
     this.gapAtJoin = Math.max(0, from.position - from.asked)
     this.missed = this.gapAtJoin
+    this.beganAt = from.position
     const first = (joined + (from.position - this.joinedAt)) | 0
-    this.core = new Read.ConsumerCore(core, seat, joined, first, state !== Gate.GATING)
+    this.core = new Read.ConsumerCore(core, seat, joined, first, copies)
     if (this.core.history && from.position > this.joinedAt) this.core.history = false
   }
 
@@ -134,7 +120,7 @@ export class ConsumerState<A> {
   private startOf({ from }: Options): { readonly position: number; readonly asked: number } {
     const at = this.joinedAt
     if (this.tookOver) {
-      const claim = Epoch.position(this.ring.core, Atomics.load(this.ring.core.words, Layout.CLAIM_WORD))
+      const claim = Epoch.claimPosition(this.ring.core)
       const asked = from === "latest" ? claim : typeof from === "number" ? from : at
       return { position: Math.min(Math.max(asked, at), claim), asked }
     }
@@ -146,12 +132,17 @@ export class ConsumerState<A> {
 
   /** The 53-bit position of the next record to take. */
   get position(): number {
-    return this.base + this.ahead(this.core.position)
+    return this.core.positionOf(this.core.position)
   }
 
   /** The 53-bit position of the first record that is not committed. */
   get committedAt(): number {
-    return this.base + this.ahead(this.core.committed)
+    return this.core.positionOf(this.core.committed)
+  }
+
+  /** Up to which position may be committed: what is held may not. @internal */
+  get committableTo(): number {
+    return this.core.positionOf(this.held ?? this.core.position)
   }
 
   /** Records this consumer has missed: lapped, overwritten while it copied, or gone before it joined. */
@@ -159,44 +150,54 @@ export class ConsumerState<A> {
     return this.missed
   }
 
-  /** Widens by difference to the last one asked for, which is less than 2^31 away. */
-  private ahead(sequence: number): number {
-    this.asked += Layout.distance(this.askedSequence, sequence)
-    this.askedSequence = sequence
-    return this.asked
-  }
-
   /** Whether a take would answer something now. @internal */
   readonly hasAnswer = (): boolean =>
+    this.hasLeft ||
     Read.isEjected(this.core) ||
-    (Read.mustCopy(this.core) && this.skip() > 0) ||
+    (this.mayMiss() && this.skip() > 0) ||
     Read.poll(this.core, 1) > 0 ||
     Read.isAtEnd(this.core)
 
-  /** Before a take that may be put back. @internal */
-  begin(): void {
-    this.settle()
-    this.hasTaken = false
+  /** Its seat is given back, and may be somebody else's. @internal */
+  leave(): void {
+    this.hasLeft = true
+    this.endLease?.()
   }
 
-  /** Puts back what the take since `begin` answered, if it did. @internal */
+  /** Puts back what was taken last, if it is not committed and nothing was taken since. @internal */
   putBack(): void {
-    if (this.hasTaken) this.core.position = this.taken
+    if (this.hasTaken && this.core.position === this.takenEnd) Read.standAt(this.core, this.taken)
     this.hasTaken = false
   }
 
   /** Commits what was taken, if that is how this consumer commits. @internal */
   settle(): void {
-    if (this.auto && !this.leased) this.commitSequence(this.core.position)
+    if (!this.auto || this.held !== undefined) return
+    this.commitSequence(this.core.position)
+    this.hasTaken = false
   }
 
   private commitSequence(sequence: number): void {
-    if (Read.commit(this.core, sequence) !== 0) this.ring.waking.rang(this.ring.core.words)
+    if (!this.hasLeft && Read.commit(this.core, sequence) !== 0) this.ring.waking.rang(this.ring.core.words)
   }
 
-  /** Commits everything before a position that was taken; see `commit`. */
+  /** Commits everything before a position that was taken, and the tombstones that follow; see `commit`. */
   commitUnsafe(position: number): void {
-    this.commitSequence((this.core.position - (this.position - position)) | 0)
+    const { core } = this
+    let sequence = (core.position - (this.position - position)) | 0
+    const end = this.held ?? core.position
+    while (sequence !== end && Read.isTombstone(core, sequence)) sequence = (sequence + 1) | 0
+    this.commitSequence(sequence)
+  }
+
+  /** Commits what was passed from `first` on, if nothing before it waits for a commit by hand. @internal */
+  pass(first: number): void {
+    if (this.auto) this.settle()
+    else if (this.held === undefined && this.core.committed === first) this.commitSequence(this.core.position)
+  }
+
+  private mayMiss(): boolean {
+    return this.drops || this.core.history
   }
 
   private skip(): number {
@@ -214,8 +215,9 @@ export class ConsumerState<A> {
   /** How many sequences may be taken now, at most `limit`; or 0, `END`, `DETACHED`. @internal */
   ready(limit: number): number {
     const { core } = this
+    if (this.hasLeft) return END
     if (core.copies && Read.isEjected(core)) return DETACHED
-    if (Read.mustCopy(core)) this.skip()
+    if (this.mayMiss()) this.skip()
     const n = Read.poll(core, Math.min(limit, this.ring.capacity))
     if (n > 0) {
       if (this.counters) this.tallyLag()
@@ -251,19 +253,24 @@ export class ConsumerState<A> {
       if (n <= 0) return n
       const from = this.core.position
       const taken = this.copy(n)
+      if (taken === undefined) return DETACHED
       this.core.position = (from + n) | 0
       if (taken.length > 0) {
         this.taken = (from + this.overtaken) | 0
+        this.takenEnd = this.core.position
         this.hasTaken = true
         return taken
       }
       // Nothing but tombstones, or all of it overwritten meanwhile.
-      this.settle()
+      this.pass(from)
     }
   }
 
-  /** Copies of the records among `n` sequences from the position on, without those that were overwritten. */
-  private copy(n: number): ReadonlyArray<A> {
+  /**
+   * Copies of the records among `n` sequences from the position on, without those that were overwritten; `undefined` if any was that
+   * should have been kept from the producers: it was detached.
+   */
+  private copy(n: number): ReadonlyArray<A> | undefined {
     const { core } = this
     const found: Array<A> = []
     const sequences: Array<number> = []
@@ -277,6 +284,7 @@ export class ConsumerState<A> {
     }
     const times = this.timesOf(sequences)
     const gone = Read.mustCopy(core) ? Read.lost(core, n) : 0
+    if (gone > 0 && !this.mayMiss()) return undefined
     this.overtaken = gone
     this.miss(gone)
     // The copies of those that were overtaken are at the beginning.
@@ -299,7 +307,7 @@ export class ConsumerState<A> {
    * may be overtaken hands out checked copies.)
    */
   processUnsafe(handler: Handler<A>, limit: number): number {
-    if (Read.mustCopy(this.core) || this.core.copies) return this.processCopies(handler, limit)
+    if (Read.mustCopy(this.core)) return this.processCopies(handler, limit)
     this.settle()
     const n = this.ready(limit)
     if (n <= 0) return n
@@ -309,8 +317,10 @@ export class ConsumerState<A> {
     const position = this.position
     const last = core.marked ? this.lastRecord(first, n) : n - 1
     const handle = this.stopwatch === undefined ? handler : this.timed(this.stopwatch, handler, first, last)
+    const { held } = this
     let i = 0
     let skipped = 0
+    this.held = held ?? first
     try {
       for (; i <= last; i++) {
         const at = (first + i) | 0
@@ -322,11 +332,12 @@ export class ConsumerState<A> {
         handle(view.slot, position + i, i === last)
       }
       // Those after the last record, if there are any, are tombstones.
-      core.position = (first + n) | 0
+      Read.standAt(core, (first + n) | 0)
     } catch (error) {
-      core.position = (first + i) | 0
+      Read.standAt(core, (first + i) | 0)
       throw error
     } finally {
+      this.held = held
       this.handOut(i - skipped, undefined)
       this.settle()
     }
@@ -351,24 +362,20 @@ export class ConsumerState<A> {
     const taken = this.takeUnsafe(limit)
     if (typeof taken === "number") return taken
     const handle = this.stopwatch === undefined ? handler : this.stopwatch.handler(handler)
+    const { core, sequences } = this
     let i = 0
     try {
-      for (; i < taken.length; i++) handle(taken[i] as A, this.positionOf(i), i === taken.length - 1)
+      for (; i < taken.length; i++) handle(taken[i] as A, core.positionOf(sequences[i] ?? 0), i === taken.length - 1)
     } finally {
-      if (i < taken.length) this.standBefore(i)
+      if (i < taken.length) this.standBefore(sequences[i] ?? core.position)
       this.settle()
     }
     return taken.length
   }
 
-  /** The 53-bit position of a record of the last `takeUnsafe`. @internal */
-  positionOf(index: number): number {
-    return this.position - Layout.distance(this.sequences[index] ?? this.core.position, this.core.position)
-  }
-
-  /** Puts back a record of the last `takeUnsafe`, and those after it. @internal */
-  standBefore(index: number): void {
-    this.core.position = this.sequences[index] ?? this.core.position
+  /** Puts back a record that was taken, and those after it. @internal */
+  standBefore(sequence: number): void {
+    Read.standAt(this.core, sequence)
     this.hasTaken = false
   }
 }

@@ -2,7 +2,8 @@
  * Reading records in place until they are released.
  *
  * A lease holds slots: they are not reused before its release. Its records are read through an accessor whose getters check the
- * lease, so a use after the release is a defect and never another record's bytes. It is released by its scope.
+ * lease, so a use after the release is a defect and never another record's bytes. It is released by its scope, or by that of its
+ * consumer if it closes first. What is committed below is only passed if the consumer commits by hand.
  *
  * | scope closes with | policy   | the records                             |
  * | ----------------- | -------- | --------------------------------------- |
@@ -15,10 +16,9 @@
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
-import type * as Consumer from "./Consumer.ts"
-import { DETACHED, END } from "./ConsumerState.ts"
+import * as Consumer from "./Consumer.ts"
 import * as Read from "./internal/read.ts"
-import { Detached, InvalidArgument, LeaseRefused, LeaseReleased, RingClosed } from "./RingError.ts"
+import { type Detached, InvalidArgument, LeaseRefused, LeaseReleased, type RingClosed } from "./RingError.ts"
 
 /**
  * @category models
@@ -106,11 +106,12 @@ const waitFor = <A>(
       new InvalidArgument({ argument: "limit", wanted: "a whole number above 0", found: String(limit) })
     )
   }
-  const found = consumer.leased
-    ? "one that holds a lease"
-    : Read.mustCopy(consumer.core)
-      ? "one that may be overtaken"
-      : undefined
+  const found =
+    consumer.held !== undefined
+      ? "one that holds a lease"
+      : Read.mustCopy(consumer.core)
+        ? "one that may be overtaken"
+        : undefined
   if (found !== undefined) return Effect.fail(new LeaseRefused({ id: consumer.id, found }))
   const go: Effect.Effect<Held<A>, LeaseError> = Effect.suspend((): Effect.Effect<Held<A>, LeaseError> => {
     consumer.settle()
@@ -119,8 +120,7 @@ const waitFor = <A>(
       const held = hold(consumer, n)
       return held === undefined ? go : Effect.succeed(held)
     }
-    if (n === END) return Effect.fail(new RingClosed({ side: "consumer" }))
-    if (n === DETACHED) return Effect.fail(new Detached({ id: consumer.id, position: consumer.position }))
+    if (n !== 0) return Effect.fail(Consumer.endOf(consumer, n))
     return Effect.flatMap(restore(consumer.ring.waking.sleep(consumer.bed, consumer.hasAnswer)), () => go)
   })
   return go
@@ -137,8 +137,11 @@ const hold = <A>(consumer: Consumer.Consumer<A>, n: number): Held<A> | undefined
   }
   const position = consumer.position
   core.position = (first + n) | 0
-  if (sequences.length === 0) return undefined
-  consumer.leased = true
+  if (sequences.length === 0) {
+    consumer.pass(first)
+    return undefined
+  }
+  consumer.held = first
   consumer.handOut(sequences.length, consumer.timesOf(sequences))
   // A view of its own, so that a later lease does not make this one readable again.
   const view = consumer.ring.record.view(consumer.ring.core.memory)
@@ -154,13 +157,20 @@ const hold = <A>(consumer: Consumer.Consumer<A>, n: number): Held<A> | undefined
       return view.slot
     }
   }
-  const release = (commits: boolean): void => {
+  const end = (): void => {
     view.setGuard(() => {
       throw new LeaseReleased()
     })
-    consumer.leased = false
+    consumer.held = undefined
+    consumer.endLease = undefined
+  }
+  consumer.endLease = end
+  const release = (commits: boolean): void => {
+    // The consumer's own scope may have ended it.
+    if (consumer.endLease !== end) return
+    end()
     if (commits) consumer.settle()
-    else core.position = first
+    else consumer.standBefore(first)
   }
   return { lease, release }
 }

@@ -19,9 +19,8 @@ import type * as Schedule from "effect/Schedule"
 import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
 import * as Consumer from "./Consumer.ts"
-import { DETACHED, END } from "./ConsumerState.ts"
 import * as Producer from "./Producer.ts"
-import { Detached, HandlerFailed, type InvalidArgument, RingClosed } from "./RingError.ts"
+import { type Detached, HandlerFailed, type InvalidArgument, type RingClosed } from "./RingError.ts"
 
 /**
  * @category models
@@ -66,12 +65,30 @@ export const processAvailable = <A, E, R>(
   Effect.suspend((): Effect.Effect<number, HandlerFailed | RingClosed | Detached | InvalidArgument, R> => {
     const { limit, onFailure } = options
     if (!Consumer.isLimit(limit)) return Effect.fail(Consumer.badLimit(limit))
-    const taken = consumer.takeUnsafe(limit)
-    if (typeof taken !== "number") return handleAll(consumer, taken, handler, onFailure ?? "stop")
-    if (taken === END) return Effect.fail(new RingClosed({ side: "consumer" }))
-    if (taken === DETACHED) return Effect.fail(new Detached({ id: consumer.id, position: consumer.position }))
-    return Effect.succeed(0)
+    let batch: Batch<A> | undefined
+    const handling = Effect.suspend((): Effect.Effect<number, HandlerFailed | RingClosed | Detached, R> => {
+      const records = consumer.takeUnsafe(limit)
+      if (typeof records === "number") {
+        return records === 0 ? Effect.succeed(0) : Effect.fail(Consumer.endOf(consumer, records))
+      }
+      batch = { records, sequences: consumer.sequences, handled: 0 }
+      return handleAll(consumer, batch, handler, onFailure ?? "stop")
+    })
+    // Also when the fiber is interrupted between two records: what is not handled is the next to be taken.
+    return Effect.onExit(handling, () =>
+      Effect.sync(() => {
+        const next = batch?.sequences[batch.handled]
+        if (next !== undefined) consumer.standBefore(next)
+      })
+    )
   })
+
+interface Batch<A> {
+  readonly records: ReadonlyArray<A>
+  readonly sequences: ReadonlyArray<number>
+  /** How many are handled, or skipped. */
+  handled: number
+}
 
 /** In a ring that measures, how long the handler takes: each attempt on its own. */
 const measured = <A, E, R>(
@@ -90,12 +107,14 @@ const measured = <A, E, R>(
 
 const handleAll = Effect.fnUntraced(function* <A, E, R>(
   consumer: Consumer.Consumer<A>,
-  records: ReadonlyArray<A>,
+  batch: Batch<A>,
   handler: (record: A, about: About) => Effect.Effect<void, E, R>,
   policy: FailurePolicy
 ): Effect.fn.Return<number, HandlerFailed, R> {
+  const { records, sequences } = batch
+  const positions = sequences.map((sequence) => consumer.core.positionOf(sequence))
   for (let i = 0; i < records.length; i++) {
-    const position = consumer.positionOf(i)
+    const position = positions[i] ?? 0
     const one = measured(
       consumer,
       Effect.suspend(() => handler(records[i] as A, { position, endOfBatch: i === records.length - 1 }))
@@ -104,17 +123,17 @@ const handleAll = Effect.fnUntraced(function* <A, E, R>(
     const exit = yield* Effect.exit(
       Effect.onExit(handled, (exit) =>
         Effect.sync(() => {
-          const isSkipped =
-            policy === "skip" && Exit.isFailure(exit) && !exit.cause.reasons.some(Cause.isInterruptReason)
-          if (Exit.isFailure(exit) && !isSkipped) consumer.standBefore(i)
+          if (Exit.isSuccess(exit)) batch.handled = i + 1
         })
       )
     )
     if (Exit.isSuccess(exit)) continue
     if (policy === "skip") {
+      batch.handled = i + 1
       yield* Effect.logWarning(`ring: consumer ${JSON.stringify(consumer.id)} skips position ${position}`, exit.cause)
       continue
     }
+    consumer.standBefore(sequences[i] ?? consumer.core.position)
     consumer.settle()
     return yield* new HandlerFailed({ position, cause: Cause.squash(exit.cause) })
   }
@@ -128,7 +147,7 @@ const handleAll = Effect.fnUntraced(function* <A, E, R>(
  * **Details**: a batch is committed by the pull after it. A stream that is cut short, or interrupted, puts the batch it pulled last back:
  * nothing is lost, and what of it was handled is seen again.
  *
- * **Errors**: `Detached`.
+ * **Errors**: `Detached`; `RingClosed` when the scope of the consumer itself is closed.
  *
  * @category streams
  * @since 0.1.0
@@ -136,10 +155,13 @@ const handleAll = Effect.fnUntraced(function* <A, E, R>(
 export const stream = <A>(
   consumer: Consumer.Consumer<A>,
   options: { readonly limit?: number | undefined } = {}
-): Stream.Stream<A, Detached> => {
+): Stream.Stream<A, Detached | RingClosed> => {
   const pull = Consumer.pullBatch(consumer, options.limit ?? 64).pipe(
     Effect.map((batch) => batch as readonly [A, ...Array<A>]),
-    Effect.catchTag("RingClosed", () => Cause.done())
+    // The end of the ring is the end of the stream; that of the consumer's own scope is not.
+    Effect.catchTag("RingClosed", (error): Effect.Effect<never, Cause.Done | RingClosed> =>
+      error.closed === "ring" ? Cause.done() : Effect.fail(error)
+    )
   )
   return Stream.ensuring(
     Stream.fromPull(Effect.succeed(pull)),

@@ -21,7 +21,14 @@ import * as Layout from "./internal/layout.ts"
 import * as Membership from "./internal/membership.ts"
 import * as Tally from "./internal/tally.ts"
 import * as Ring from "./Ring.ts"
-import { BatchTooLarge, JoinRefused, RingClosed, type RingTimeout, WouldBlockEventLoop } from "./RingError.ts"
+import {
+  BatchTooLarge,
+  JoinRefused,
+  NestedPublish,
+  RingClosed,
+  type RingTimeout,
+  WouldBlockEventLoop
+} from "./RingError.ts"
 
 /**
  * @category models
@@ -72,6 +79,9 @@ export class Producer<A> {
   /** In a ring that measures. */
   private readonly times: PublicationTimes | undefined
   private wait: BlockingWait | undefined
+  private isWriting = false
+  /** Whether its scope is closed. @internal */
+  hasLeft = false
 
   /** @internal */
   constructor(ring: Ring.Ring<A>, index: number, options: Options) {
@@ -91,13 +101,14 @@ export class Producer<A> {
    * Publishes `n` records now if there is room: 0 if they are published, how many slots are missing if there is none, -1 if the ring is closed.
    *
    * If `write` throws, the batch becomes tombstones, which consumers skip, and the error is thrown on. Throws `BatchTooLarge`
-   * for a number of records that never fits. `n = 0` does nothing.
+   * for a number of records that never fits, and the defect `NestedPublish` if this producer is writing already. `n = 0` does nothing.
    */
   publishUnsafe(n: number, write: Write<A>): number {
     if (n === 0) return 0
     if (!(n >= 1 && n <= this.ring.capacity) || Math.floor(n) !== n) {
       throw new BatchTooLarge({ records: n, capacity: this.ring.capacity })
     }
+    if (this.isWriting) throw new NestedPublish()
     const answer = Claim.tryClaim(this.core, n)
     if (answer !== Claim.CLAIMED) {
       this.refused(answer)
@@ -119,6 +130,7 @@ export class Producer<A> {
     const { mask, slotBytes, slotsByte, view } = this
     const { slot } = view
     const first = this.core.sequence
+    this.isWriting = true
     try {
       for (let i = 0; i < n; i++) {
         view.moveTo(slotsByte + ((first + i) & mask) * slotBytes)
@@ -127,7 +139,16 @@ export class Producer<A> {
     } catch (error) {
       if (Claim.bury(this.core, n) !== 0) this.ring.waking.rang(this.ring.core.words)
       throw error
+    } finally {
+      this.isWriting = false
     }
+  }
+
+  /** Its line is given back, and may be somebody else's. @internal */
+  leave(): void {
+    this.hasLeft = true
+    // Every claim is refused from now on.
+    this.core.closed = true
   }
 
   /** The 53-bit position of the first record of this producer's last batch, while it is in the ring. */
@@ -180,7 +201,14 @@ export const make = <A>(
         })
       )
     }),
-    (producer) => Effect.sync(() => Membership.leaveProducer(ring.core, producer.index, ring.owner))
+    (producer) =>
+      Effect.sync(() => {
+        producer.leave()
+        Membership.leaveProducer(ring.core, producer.index, ring.owner)
+        // Fibers that wait for room with this producer.
+        Claim.wakeAll(ring.core)
+        ring.waking.rang(ring.core.words)
+      })
   )
 
 type PublishError = RingClosed | BatchTooLarge | RecordError
@@ -191,7 +219,7 @@ const attempt = <A>(producer: Producer<A>, n: number, write: Write<A>): Effect.E
     try {
       const answer = producer.publishUnsafe(n, write)
       return answer === Claim.REFUSED_CLOSED
-        ? Effect.fail(new RingClosed({ side: "producer" }))
+        ? Effect.fail(new RingClosed({ side: "producer", closed: producer.hasLeft ? "scope" : "ring" }))
         : Effect.succeed(answer)
     } catch (error) {
       return error instanceof BatchTooLarge || error instanceof RecordError ? Effect.fail(error) : Effect.die(error)

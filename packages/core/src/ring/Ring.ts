@@ -23,6 +23,7 @@ import * as Core from "./internal/core.ts"
 import * as Layout from "./internal/layout.ts"
 import * as Membership from "./internal/membership.ts"
 import * as Recovery from "./internal/recovery.ts"
+import { whenUnlocked } from "./RingLock.ts"
 import { AttachRefused, InvalidRing, RingTimeout } from "./RingError.ts"
 
 /**
@@ -235,7 +236,9 @@ export const attach = Effect.fnUntraced(function* <A>(
   return yield* ringOf(found, handle.owner, options)
 })
 
-const attachCore = <A>({ memory, owner }: Handle, record: Record.Record<A>): Core.RingCore | AttachRefused => {
+const attachCore = <A>(handle: Handle, record: Record.Record<A>): Core.RingCore | AttachRefused => {
+  // A handle comes from another thread: it may be anything.
+  const { memory, owner } = (handle ?? {}) as Handle
   if (!(memory instanceof SharedArrayBuffer)) {
     return new AttachRefused({ differs: "magic", wanted: "a SharedArrayBuffer", found: typeof memory })
   }
@@ -282,18 +285,6 @@ export const close = <A>(ring: Ring<A>): Effect.Effect<boolean> =>
  */
 export const isClosed = <A>(ring: Ring<A>): Effect.Effect<boolean> => Effect.sync(() => Core.isClosed(ring.core))
 
-/** Runs what answers `Busy` while somebody else joins or recovers. */
-const whenFree = <B>(attempt: () => B | "Busy"): Effect.Effect<B> =>
-  Effect.suspend(() => {
-    const answer = attempt()
-    return answer === "Busy"
-      ? Effect.flatMap(Effect.yieldNow, () => whenFree(attempt))
-      : Effect.succeed(answer as Exclude<B, "Busy">)
-  })
-
-/** @internal */
-export const whenUnlocked = whenFree
-
 /**
  * What a recovery did.
  *
@@ -317,6 +308,9 @@ const RECOVERY_TURNS = 10
 /**
  * Recovers everything of an owner that is proved dead. The proof is the caller's.
  *
+ * The grace of the seats that are vacant then is counted in the scope of this ring: if that closes first, they gate until they
+ * are taken over, or the owner is recovered again.
+ *
  * **Gotchas**: to recover the living corrupts nothing in the ring's structure that a dead one would not, but its records are lost
  * and its seat may be taken.
  *
@@ -338,7 +332,7 @@ export const recover = Effect.fnUntraced(function* <A>(
   let dismissed = 0
   const vacated: Array<number> = []
   for (let turn = 1; ; turn++) {
-    const done = yield* whenFree(() => Recovery.recover(ring.core, ring.owner, dead))
+    const done = yield* whenUnlocked(() => Recovery.recover(ring.core, ring.owner, dead))
     ring.waking.rang(ring.core.words)
     filled += done.filled
     dismissed += done.dismissed
@@ -357,7 +351,7 @@ export const recover = Effect.fnUntraced(function* <A>(
 /** R7: a vacant seat gates for its grace, unless its id has joined again. */
 const giveUpLater = <A>(ring: Ring<A>, { generation, id, seat }: Membership.Seated): Effect.Effect<void> =>
   Effect.sleep(ring.vacantGrace).pipe(
-    Effect.flatMap(() => whenFree(() => Membership.giveUp(ring.core, ring.owner, seat, generation))),
+    Effect.flatMap(() => whenUnlocked(() => Membership.giveUp(ring.core, ring.owner, seat, generation))),
     Effect.tap(() => Effect.sync(() => ring.waking.rang(ring.core.words))),
     Effect.flatMap((missed) =>
       missed < 0
@@ -370,7 +364,7 @@ const giveUpLater = <A>(ring: Ring<A>, { generation, id, seat }: Membership.Seat
 
 /** All seats that are not free. @internal */
 export const list = <A>(ring: Ring<A>): Effect.Effect<ReadonlyArray<Membership.Seated>> =>
-  whenFree(() => Membership.list(ring.core, ring.owner))
+  whenUnlocked(() => Membership.list(ring.core, ring.owner))
 
 const decoder = new TextDecoder()
 

@@ -56,15 +56,19 @@ export class JoinRefused extends Schema.TaggedError<JoinRefused>()("JoinRefused"
 }
 
 /**
- * The ring is closed: a producer's record was not published, or a consumer has taken all there was.
+ * The ring is closed: a producer's record was not published, or a consumer has taken all there was. Or the scope of the producer
+ * or consumer itself is closed: its place may be somebody else's, and it does nothing any more.
  *
  * @category errors
  * @since 0.1.0
  */
 export class RingClosed extends Schema.TaggedError<RingClosed>()("RingClosed", {
-  side: Schema.Literals(["producer", "consumer"])
+  side: Schema.Literals(["producer", "consumer"]),
+  /** What is closed. */
+  closed: Schema.Literals(["ring", "scope"])
 }) {
   override get message(): string {
+    if (this.closed === "scope") return `the scope of this ${this.side} is closed: nothing was done`
     return this.side === "producer"
       ? "the ring is closed: nothing was published"
       : "the ring is closed and everything is taken"
@@ -78,7 +82,8 @@ export class RingClosed extends Schema.TaggedError<RingClosed>()("RingClosed", {
  * @since 0.1.0
  */
 export class BatchTooLarge extends Schema.TaggedError<BatchTooLarge>()("BatchTooLarge", {
-  records: Schema.Finite,
+  // Whatever was asked for, NaN too. @effect-diagnostics-next-line schemaNumber:off
+  records: Schema.Number,
   capacity: Schema.Int
 }) {
   override get message(): string {
@@ -190,6 +195,20 @@ export class LeaseReleased extends Error {
   override readonly name = "LeaseReleased"
   constructor() {
     super("a lease was used after its release: its slot may hold another record by now")
+  }
+}
+
+/**
+ * A mistake in a program: a producer was asked to publish by the closure that writes its records. That closure's batch is buried.
+ *
+ * @category defects
+ * @since 0.1.0
+ */
+export class NestedPublish extends Error {
+  readonly _tag = "NestedPublish"
+  override readonly name = "NestedPublish"
+  constructor() {
+    super("a producer was to publish while it writes a batch: its claim has to be published first")
   }
 }
 

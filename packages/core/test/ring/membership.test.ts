@@ -9,7 +9,9 @@ import * as Ring from "@selvedge/core/ring/Ring"
 import * as RingSnapshot from "@selvedge/core/ring/RingSnapshot"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
 import * as TestClock from "effect/testing/TestClock"
+import * as Layout from "../../src/ring/internal/layout.ts"
 import { Value, fork, local, numbers, publishRange, ringOf } from "./support.ts"
 
 describe("membership", () => {
@@ -118,5 +120,29 @@ describe("membership", () => {
       assert.strictEqual((yield* Consumer.take(stored)).n, 5)
       assert.strictEqual(old.gapAtJoin, 2)
     }).pipe(Effect.provide(local))
+  )
+
+  it.effect(
+    "a drop-oldest consumer that slept for turns of the sequence is told the whole gap, in its place [R7] [R8]",
+    () =>
+      Effect.gen(function* () {
+        for (const passed of [2 ** 31 + 8, 2 ** 32, 3 * 2 ** 32 + 2, 2 ** 40 + 2 ** 31 - 2]) {
+          const ring = yield* ringOf()
+          const producer = yield* Producer.make(ring)
+          const consumer = yield* Consumer.make(ring, { id: "a", whenSlow: "dropOldest" })
+          yield* publishRange(producer, 0, 2)
+          assert.deepStrictEqual(numbers(yield* Consumer.takeBatch(consumer, 9)), [0, 1])
+          // What so many records would leave in the ring's words: nobody can publish them in a test.
+          const words = new Int32Array((yield* Ring.handle(ring)).memory)
+          words[Layout.CLAIM_WORD] = words[Layout.CURSOR_WORD] = (passed + 2) | 0
+          words[Layout.EPOCH_WORD] = Math.floor((passed + 2) / 2 ** 31)
+          assert.lengthOf(yield* Consumer.takeBatch(consumer, 9), 4)
+          assert.deepStrictEqual(
+            [consumer.position, consumer.committedAt, consumer.gaps],
+            [passed + 2, passed + 2, passed - 4]
+          )
+          assert.isTrue(Option.isNone(yield* Consumer.tryTake(consumer)))
+        }
+      }).pipe(Effect.provide(local))
   )
 })

@@ -29,6 +29,16 @@ export const advance = (core: RingCore, sequence: number): void => {
   if (halfOf(epoch, sequence) > epoch) Atomics.compareExchange(core.words, Layout.EPOCH_WORD, epoch, epoch + 1)
 }
 
+/** The 53-bit position of the claim word; exact however long this thread is kept from the processor in between. */
+export const claimPosition = (core: RingCore): number => {
+  for (;;) {
+    const epoch = Atomics.load(core.words, Layout.EPOCH_WORD)
+    const claim = Atomics.load(core.words, Layout.CLAIM_WORD)
+    // The claim word was read while the epoch stood still, so it is less than a half turn away from it.
+    if (Atomics.load(core.words, Layout.EPOCH_WORD) === epoch) return at(epoch, claim)
+  }
+}
+
 /** The half turn of a sequence that is less than 2^30 away from the beginning or the end of it. */
 const halfOf = (epoch: number, sequence: number): number => {
   if ((epoch & 1) === sequence >>> 31) return epoch
@@ -37,4 +47,6 @@ const halfOf = (epoch: number, sequence: number): number => {
 
 /** The 53-bit position of a live sequence. */
 export const position = (core: RingCore, sequence: number): number =>
-  halfOf(Atomics.load(core.words, Layout.EPOCH_WORD), sequence) * HALF_TURN + (sequence & 0x7fffffff)
+  at(Atomics.load(core.words, Layout.EPOCH_WORD), sequence)
+
+const at = (epoch: number, sequence: number): number => halfOf(epoch, sequence) * HALF_TURN + (sequence & 0x7fffffff)

@@ -12,6 +12,7 @@
  */
 import type { RingCore } from "./core.ts"
 import { wake } from "./claim.ts"
+import * as Epoch from "./epoch.ts"
 import * as Gate from "./gate.ts"
 import * as Layout from "./layout.ts"
 
@@ -27,6 +28,9 @@ export class ConsumerCore {
   /** Whether what it reads may be overwritten meanwhile (T2), for ever or until `position` reaches `committed`. */
   copies: boolean
   history: boolean
+  /** A sequence of late, and its 53-bit position. */
+  private anchor: number
+  private anchorPosition: number
   /** One producer: the cursor as last read, and whether the ring has tombstones. */
   end: number
   marked: boolean
@@ -38,8 +42,26 @@ export class ConsumerCore {
     this.committed = joined
     this.copies = copies
     this.history = from !== joined
+    this.anchor = joined
+    this.anchorPosition = Epoch.position(core, joined)
     this.end = from
     this.marked = core.multi
+  }
+
+  /** The 53-bit position of a sequence that is less than 2^31 away from the one last asked for. */
+  positionOf(sequence: number): number {
+    this.anchorPosition += Layout.distance(this.anchor, sequence)
+    this.anchor = sequence
+    return this.anchorPosition
+  }
+
+  /** Moves the position on, however far. */
+  skip(count: number): void {
+    this.anchorPosition = this.positionOf(this.position) + count
+    this.position = (this.position + count) | 0
+    this.anchor = this.position
+    // What was read of the cursor may be turns behind now.
+    this.end = this.position
   }
 }
 
@@ -104,19 +126,31 @@ export const lost = (consumer: ConsumerCore, n: number): number => {
   return behind <= 0 ? 0 : Math.min(n, behind)
 }
 
-/** How many sequences the position is behind the oldest one retained; at most 0 if it is retained itself. */
-const behindOf = (consumer: ConsumerCore): number => {
-  const claim = Atomics.load(consumer.core.words, Layout.CLAIM_WORD)
-  return Layout.distance(consumer.position, claim) - consumer.core.capacity
-}
+/**
+ * How many sequences the position is behind the oldest one retained; at most 0 if it is retained itself. In 53 bits: nobody
+ * waits for this consumer, so it may be any number of turns behind.
+ */
+const behindOf = (consumer: ConsumerCore): number =>
+  Epoch.claimPosition(consumer.core) - consumer.positionOf(consumer.position) - consumer.core.capacity
 
 /** A consumer that copies goes to the oldest sequence that is retained; answers how many it missed. */
 export const skipLost = (consumer: ConsumerCore): number => {
   let behind = behindOf(consumer)
   if (consumer.history) behind = Math.min(behind, Layout.distance(consumer.position, consumer.committed))
   if (behind <= 0) return 0
-  consumer.position = (consumer.position + behind) | 0
+  consumer.skip(behind)
+  if (!consumer.history) {
+    // It may be turns ahead of what was committed, which `commit` could not tell from behind.
+    consumer.committed = consumer.position
+    Atomics.store(consumer.core.words, consumer.seat + Layout.SEAT_CURSOR, consumer.position)
+  }
   return behind
+}
+
+/** Goes back to an earlier sequence, or as near to it as what is committed allows: that may be overwritten. */
+export const standAt = (consumer: ConsumerCore, sequence: number): void => {
+  const isCommitted = !consumer.history && Layout.distance(consumer.committed, sequence) < 0
+  consumer.position = isCommitted ? consumer.committed : sequence
 }
 
 /** Stores the cursor: what is before `sequence` may be overwritten. Answers the sleeper bits that were found and rung. */
