@@ -16,7 +16,7 @@
  * @since 0.1.0
  */
 import { fingerprintOf, type Fingerprint } from "./internal/header.ts"
-import { Place, Views } from "./internal/views.ts"
+import { type Access, Place } from "./internal/views.ts"
 import { type Field, RecordError } from "./RecordField.ts"
 
 export * from "./RecordField.ts"
@@ -82,6 +82,8 @@ export interface View<A> {
   readonly moveTo: (byte: number) => void
   /** A copy of the record where the view stands. */
   readonly read: () => A
+  /** Writes all fields of the record where the view stands; one that is missing does not fit. */
+  write(record: A): void
   /** Called before each access of the slot; it throws to refuse it. */
   readonly setGuard: (guard: (() => void) | undefined) => void
 }
@@ -106,6 +108,9 @@ export interface View<A> {
 export const struct = <const F extends Fields>(fields: F): Record<TypeOf<F>> => {
   const entries = Object.entries(fields) as unknown as ReadonlyArray<readonly [string, Field<unknown>]>
   if (entries.length === 0) throw new RecordError({ field: "(all)", wanted: "at least one field", found: "none" })
+  if (Object.hasOwn(fields, "__proto__")) {
+    throw new RecordError({ field: "__proto__", wanted: "a name that objects do not use", found: "__proto__" })
+  }
   let end = 0
   const placed = entries.map(([name, field]) => {
     const offset = Math.ceil(end / field.align) * field.align
@@ -113,43 +118,78 @@ export const struct = <const F extends Fields>(fields: F): Record<TypeOf<F>> => 
     return { name, field, offset }
   })
   const description = placed.map(({ field, name, offset }) => `${JSON.stringify(name)}:${field.type}@${offset}`).join()
+  const properties = placed.map(({ field, name, offset }) => propertyOf(name, field.access(offset, name)))
   return {
     bytes: Math.ceil(end / 8) * 8,
     description,
     fingerprint: fingerprintOf(description),
-    view: (memory) => makeView(placed, memory) as View<TypeOf<F>>
+    view: (memory) => new RecordView(properties, memory) as unknown as View<TypeOf<F>>
   }
 }
 
-const makeView = (
-  placed: ReadonlyArray<{ readonly name: string; readonly field: Field<unknown>; readonly offset: number }>,
-  memory: SharedArrayBuffer
-): View<object> => {
-  const views = new Views(memory)
-  const place = new Place()
-  const accesses = placed.map(({ field, name, offset }) => ({ name, ...field.access(views, place, offset, name) }))
-  const guarded = {}
-  const free = {}
-  for (const { get, name, set } of accesses) {
-    const checked = (): unknown => {
-      place.guard?.()
-      return get()
-    }
-    const write = (value: unknown): void => {
-      place.guard?.()
-      set(value)
-    }
-    Object.defineProperty(guarded, name, { enumerable: true, get: checked, set: write })
-    Object.defineProperty(free, name, { enumerable: true, get, set })
-  }
-  return {
-    slot: guarded,
-    moveTo: (byte) => {
-      place.byte = byte
+/** Where the accessor of a slot finds its place. */
+const PLACE = Symbol("place")
+
+interface Slot {
+  readonly [PLACE]: Place
+}
+
+interface Property extends Access<unknown> {
+  readonly name: string
+  readonly descriptor: PropertyDescriptor & ThisType<Slot>
+}
+
+/**
+ * The same getter and setter for every view of a schema: so all of its slots have one hidden class, and compilers can put a field's access
+ * into the loop that asks for it.
+ */
+const propertyOf = (name: string, { get, set }: Access<unknown>): Property => ({
+  name,
+  get,
+  set,
+  descriptor: {
+    enumerable: true,
+    get() {
+      const place = this[PLACE]
+      if (place.guard !== undefined) place.guard()
+      return get(place)
     },
-    read: () => Object.fromEntries(accesses.map(({ get, name }) => [name, get()])),
-    setGuard: (guard) => {
-      place.guard = guard
+    set(value) {
+      const place = this[PLACE]
+      if (place.guard !== undefined) place.guard()
+      set(place, value)
     }
+  }
+})
+
+class RecordView implements View<object> {
+  readonly slot: object
+  private readonly place: Place
+  private readonly properties: ReadonlyArray<Property>
+
+  constructor(properties: ReadonlyArray<Property>, memory: SharedArrayBuffer) {
+    this.properties = properties
+    this.place = new Place(memory)
+    this.slot = Object.defineProperty({}, PLACE, { value: this.place })
+    for (const { descriptor, name } of properties) Object.defineProperty(this.slot, name, descriptor)
+  }
+
+  moveTo(byte: number): void {
+    this.place.byte = byte
+  }
+
+  read(): object {
+    const copy: { [name: string]: unknown } = {}
+    for (const { get, name } of this.properties) copy[name] = get(this.place)
+    return copy
+  }
+
+  write(record: object): void {
+    this.place.guard?.()
+    for (const { name, set } of this.properties) set(this.place, (record as { [name: string]: unknown })[name])
+  }
+
+  setGuard(guard: (() => void) | undefined): void {
+    this.place.guard = guard
   }
 }

@@ -71,7 +71,8 @@ export class Producer<A> {
   readonly index: number
   /** @internal */
   readonly bed: Bed
-  private readonly view: View<A>
+  /** @internal */
+  readonly view: View<A>
   private readonly slotsByte: number
   private readonly slotBytes: number
   private readonly mask: number
@@ -268,7 +269,7 @@ export const publish = <A extends object>(
   record: A,
   options?: WaitOptions
 ): Effect.Effect<void, PublishError | RingTimeout> =>
-  publishWith(producer, 1, (slot) => Object.assign(slot, record), options)
+  publishWith(producer, 1, () => producer.view.write(record), options)
 
 /**
  * Publishes records as one batch, which becomes visible at once, waiting for room for all of them.
@@ -283,7 +284,7 @@ export const publishAll = <A extends object>(
   records: ReadonlyArray<A>,
   options?: WaitOptions
 ): Effect.Effect<void, PublishError | RingTimeout> =>
-  publishWith(producer, records.length, (slot, i) => Object.assign(slot, records[i]), options)
+  publishWith(producer, records.length, (_, i) => producer.view.write(records[i]!), options)
 
 /**
  * Publishes records as one batch if there is room now: 0, or how many slots are missing.
@@ -296,5 +297,4 @@ export const publishAll = <A extends object>(
 export const tryPublish = <A extends object>(
   producer: Producer<A>,
   records: ReadonlyArray<A>
-): Effect.Effect<number, PublishError> =>
-  attempt(producer, records.length, (slot, i) => Object.assign(slot, records[i]))
+): Effect.Effect<number, PublishError> => attempt(producer, records.length, (_, i) => producer.view.write(records[i]!))

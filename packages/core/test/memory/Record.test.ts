@@ -77,6 +77,28 @@ describe("Record", () => {
     assert.deepStrictEqual(view.read(), value)
   })
 
+  it("a record is written whole, by any view of its schema, and one that lacks a field is refused [R14]", () => {
+    const memory = new SharedArrayBuffer(All.bytes * 2)
+    const [there, here] = [All.view(memory), All.view(memory)]
+    there.moveTo(All.bytes)
+    here.moveTo(All.bytes)
+    there.write(value)
+    assert.deepStrictEqual(here.read(), value)
+    assert.deepStrictEqual({ ...here.slot }, value)
+    const { raw: _, ...rest } = value
+    assert.throws(() => there.write(rest as typeof value), "a Uint8Array, found undefined")
+    here.setGuard(() => {
+      throw new Error("not now")
+    })
+    assert.throws(() => here.slot.i8, "not now")
+    assert.throws(() => here.write(value), "not now")
+    assert.strictEqual(there.slot.i8, value.i8)
+  })
+
+  it("a field cannot have a name that objects use themselves [R14]", () => {
+    assert.throws(() => Record.struct({ ["__proto__"]: Record.f64 }), "a name that objects do not use")
+  })
+
   it("whatever a slot's bytes are, reading stays in the slot and gives values of the fields' types [R14]", () => {
     const Text = Record.struct({ name: Record.string(6), raw: Record.bytes(3) })
     const memory = new SharedArrayBuffer(Text.bytes * 2)

@@ -32,9 +32,15 @@ export class Views {
   }
 }
 
-/** Where an accessor stands. */
-export class Place {
+/** Where an accessor stands; the arrays are its own fields, which saves every access a step. */
+export class Place extends Views {
   byte = 0
   /** Throws while the accessor may not be used. */
   guard: (() => void) | undefined = undefined
+}
+
+/** How a field of a schema is read and written; the same functions for every place. */
+export interface Access<A> {
+  readonly get: (at: Place) => A
+  readonly set: (at: Place, value: A) => void
 }
