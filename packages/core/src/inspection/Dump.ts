@@ -26,6 +26,9 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { dual } from "effect/Function"
 import * as Option from "effect/Option"
+import { Counters } from "../diagnostics/Counters.ts"
+import { FlightRecorder } from "../diagnostics/FlightRecorder.ts"
+import { StrandRegistry } from "../diagnostics/StrandRegistry.ts"
 import { TaskRegistry } from "../tasks/TaskRegistry.ts"
 import * as DumpFacts from "./DumpFacts.ts"
 import type * as DumpSchema from "./DumpSchema.ts"
@@ -33,6 +36,7 @@ import { DumpSources } from "./DumpSources.ts"
 import * as Ask from "./internal/ask.ts"
 import * as Parts from "./internal/parts.ts"
 import { messageOf } from "./internal/plain.ts"
+import * as Shared from "./internal/shared.ts"
 import * as Tasks from "./internal/tasks.ts"
 
 /**
@@ -150,45 +154,106 @@ const finish = (
   late: string
 ): DumpSchema.Dump => {
   const clock = Context.get(context, Clock.Clock)
-  const takenAt = clock.currentTimeMillisUnsafe()
+  const now = {
+    wallMillis: clock.currentTimeMillisUnsafe(),
+    monotonicMillis: Number(clock.monotonicTimeNanosUnsafe() / 1_000_000n)
+  }
   const platform = guarded(warnings, "the platform", { process: null, memory: null }, () =>
     Context.get(context, DumpFacts.Platform)()
   )
   const registry = Option.getOrUndefined(Context.getOption(context, TaskRegistry))
   const limit = Math.max(1, Math.trunc(options?.maxTasks ?? MAX_TASKS))
   const tasks = guarded(warnings, "the tasks", Tasks.none, () =>
-    registry === undefined ? Tasks.none : Tasks.read(registry, { current, wallMillis: takenAt, limit })
+    registry === undefined ? Tasks.none : Tasks.read(registry, { current, wallMillis: now.wallMillis, limit })
   )
   const told = Parts.distribute(asked.map((one) => [one.source, Ask.answerOf(one, late)] as const))
-  const totals = tasks.totals
+  const shared = fromShared(warnings, now, {
+    strands: Option.getOrUndefined(Context.getOption(context, StrandRegistry)),
+    counters: Option.getOrUndefined(Context.getOption(context, Counters)),
+    flight: Option.getOrUndefined(Context.getOption(context, FlightRecorder))
+  })
+  return {
+    ...empty(options?.occasion ?? "api", now.wallMillis),
+    ...shared,
+    process: platform.process,
+    service: guarded(warnings, "the service", null, () => Context.get(context, DumpFacts.Service)()),
+    totals: warnOf(warnings, shared.totals ?? tasks.totals),
+    warnings,
+    tasks: { live: tasks.live, rows: tasks.rows, more: tasks.live - tasks.rows.length },
+    workers: told.workers,
+    rings: told.rings,
+    notifiers: told.notifiers,
+    memory: Parts.memory(platform.memory, told.regions),
+    sections: told.sections
+  }
+}
+
+/**
+ * What can be read of shared memory.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Readers = Shared.Readers
+
+/**
+ * A dump of what stands in shared memory only: for another thread, while the one that is looked at runs native code and
+ * cannot be asked.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const captureShared = (
+  readers: Readers,
+  now: { readonly wallMillis: number; readonly monotonicMillis: number },
+  occasion: DumpSchema.Occasion
+): DumpSchema.Dump => {
+  const warnings = ["the thread could not be asked: this is what stands in shared memory"]
+  const shared = fromShared(warnings, now, readers)
+  return { ...empty(occasion, now.wallMillis), ...shared, totals: warnOf(warnings, shared.totals), warnings }
+}
+
+const fromShared = (warnings: Array<string>, now: Shared.Now, readers: Readers) => ({
+  totals: guarded(warnings, "the strands", null, () => Shared.totals(readers.strands)),
+  strands: guarded(warnings, "the strands", { rows: [], more: 0 }, () => Shared.strands(readers.strands, now)),
+  counters: guarded(warnings, "the counters", [], () => Shared.counters(readers.counters)),
+  flight: guarded(warnings, "the flight recorder", [], () => Shared.flight(readers.flight, now))
+})
+
+const warnOf = (
+  warnings: Array<string>,
+  totals: typeof DumpSchema.Totals.Type | null
+): typeof DumpSchema.Totals.Type | null => {
   if (totals !== null && totals.lost > 0) {
     warnings.push(`${totals.lost} ${totals.of} lost: they ended without saying so`)
   }
   if (totals !== null && totals.overflow > 0) {
     warnings.push(`${totals.overflow} ${totals.of} ran without a slot: the table was full`)
   }
-  return {
-    schema: "selvedge/dump",
-    version: 1,
-    occasion: options?.occasion ?? "api",
-    takenAt,
-    process: platform.process,
-    service: guarded(warnings, "the service", null, () => Context.get(context, DumpFacts.Service)()),
-    blocked: null,
-    totals,
-    warnings,
-    tasks: { live: tasks.live, rows: tasks.rows, more: tasks.live - tasks.rows.length },
-    strands: { rows: [], more: 0 },
-    workers: told.workers,
-    rings: told.rings,
-    notifiers: told.notifiers,
-    counters: [],
-    memory: Parts.memory(platform.memory, told.regions),
-    census: null,
-    sections: told.sections,
-    flight: []
-  }
+  return totals
 }
+
+const empty = (occasion: DumpSchema.Occasion, takenAt: number): DumpSchema.Dump => ({
+  schema: "selvedge/dump",
+  version: 1,
+  occasion,
+  takenAt,
+  process: null,
+  service: null,
+  blocked: null,
+  totals: null,
+  warnings: [],
+  tasks: { live: 0, rows: [], more: 0 },
+  strands: { rows: [], more: 0 },
+  workers: [],
+  rings: [],
+  notifiers: [],
+  counters: [],
+  memory: null,
+  census: null,
+  sections: [],
+  flight: []
+})
 
 /** A part that cannot be read is a warning, not a failure. */
 const guarded = <A>(warnings: Array<string>, what: string, otherwise: A, read: () => A): A => {

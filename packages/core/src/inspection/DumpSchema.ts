@@ -147,7 +147,8 @@ export const StrandRow = Schema.Struct({
   name: Schema.String,
   kind: Schema.String,
   state: Schema.String,
-  /** Ordinal and generation of its worker; 0 and 0 where nobody said. */
+  /** `main`, or the ordinal of its worker, with the generation from the second life on. */
+  worker: Schema.String,
   ordinal: Schema.Int,
   generation: Schema.Int,
   parentId: Schema.NullOr(Schema.Finite),
@@ -268,7 +269,12 @@ export const Census = Schema.Struct({
  * @category models
  * @since 0.1.0
  */
-export const FlightRow = Schema.Struct({ ageMillis: Schema.Finite, event: Schema.String, detail: Schema.String })
+export const FlightRow = Schema.Struct({
+  ageMillis: Schema.Finite,
+  worker: Schema.String,
+  event: Schema.String,
+  detail: Schema.String
+})
 
 /**
  * What held the event loop when the watchdog looked.

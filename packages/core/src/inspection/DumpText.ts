@@ -131,7 +131,7 @@ const strands = ({ strands: found }: Dump, most: number): Lines => {
 }
 
 const strandLine = (row: StrandRow): string => {
-  const worker = row.ordinal === 0 && row.generation === 0 ? "" : `, worker ${row.ordinal} generation ${row.generation}`
+  const worker = row.worker === "main" ? "" : `, worker ${row.worker}`
   const silent = row.silentMillis === null ? "" : `, silent for ${formatAge(row.silentMillis)}`
   const parent = row.parentId === null ? "" : `, child of #${row.parentId}`
   return `#${row.id} ${quote(row.name)} (${label(row.kind)}), ${row.state} for ${formatAge(row.ageMillis)}${silent}${worker}${parent}`
@@ -261,6 +261,6 @@ const flight = ({ flight: rows }: Dump): Lines =>
         "last events, newest last:",
         ...rows.map(
           (row) =>
-            `  ${formatAge(row.ageMillis)} ago: ${label(row.event)}${row.detail === "" ? "" : ` ${oneLine(row.detail)}`}`
+            `  ${formatAge(row.ageMillis)} ago, ${row.worker}: ${label(row.event)}${row.detail === "" ? "" : ` ${oneLine(row.detail)}`}`
         )
       ]
