@@ -24,7 +24,7 @@ export type State = "running" | "parked" | "busy"
 export interface Strand {
   /** From 1 to 2^53 - 1; unique among the strands of its kind and thread. */
   readonly id: number
-  /** For people. Up to 52 bytes of UTF-8 are kept. */
+  /** For people. Up to 56 bytes of UTF-8 are kept. */
   readonly name: string
   /** `RpcHandler`, `EventLoop`, … Up to 24 bytes are kept. */
   readonly kind: string

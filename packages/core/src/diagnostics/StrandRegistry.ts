@@ -75,7 +75,7 @@ export class StrandRegistry extends Context.Service<StrandRegistry, Shape>()("@s
  * @since 0.1.0
  */
 export interface Options {
-  /** Slots; 0 switches the table off. Default 1024, at most 2^20. 132 bytes each. */
+  /** Slots; 0 switches the table off. Default 1024, at most 2^20. 136 bytes each. */
   readonly capacity?: number | undefined
   /** Ordinals that may ever attach. Default 256, at most 2^14. 128 bytes each. */
   readonly maxThreads?: number | undefined

@@ -24,7 +24,6 @@ describe("layouts", () => {
   it("a row of a strand is a line, and its parts fill it [D3]", () => {
     followEachOther(
       [
-        [Strands.ROW_STATE, 1],
         [Strands.ROW_MARK, 1],
         [Strands.ROW_BEAT, Wide.WIDE_WORDS],
         [Strands.ROW_PAYLOAD, Strands.PAYLOAD_WORDS]
@@ -43,22 +42,22 @@ describe("layouts", () => {
       ],
       Strands.PAYLOAD_WORDS
     )
-    assert.isAtMost(Strands.SEAT_OVERFLOW + Wide.WIDE_WORDS, Strands.SEAT_WORDS)
+    assert.isAtMost(Strands.SEAT_ALLOWED + 1, Strands.SEAT_WORDS)
   })
 
-  it("seats, owners and rows lie behind each other on lines of their own [D1]", () => {
+  it("seats, slots and rows lie behind each other on lines of their own [D1]", () => {
     for (const [capacity, seats] of [
       [1, 1],
       [33, 3],
       [1024, 256]
     ] as const) {
       const layout = Strands.make(capacity, seats)
-      assert.strictEqual(layout.ownersWord, Strands.seatWord(seats))
-      assert.isAtLeast(layout.rowsWord - layout.ownersWord, capacity)
+      assert.strictEqual(layout.slotsWord, Strands.seatWord(seats))
+      assert.isAtLeast(layout.rowsWord - layout.slotsWord, capacity * Strands.SLOT_WORDS)
       assert.strictEqual(layout.rowsWord % LINE_WORDS, 0)
       assert.strictEqual(layout.totalBytes, (Strands.rowWord(layout, capacity - 1) + Strands.ROW_WORDS) * 4)
     }
-    assert.strictEqual(Strands.make(1024, 256).totalBytes, 168_192)
+    assert.strictEqual(Strands.make(1024, 256).totalBytes, 172_288)
   })
 
   it("a counter is a line, its value aligned to 8 bytes, and its parts fill it [D5]", () => {

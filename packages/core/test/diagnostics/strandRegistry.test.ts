@@ -112,7 +112,7 @@ describe("registering", () => {
 
   it.effect("long names and kinds are cut between two characters, and names say so [D3]", () =>
     Effect.gen(function* () {
-      const names = ["x".repeat(52), "x".repeat(53), `${"x".repeat(50)}€`, `${"x".repeat(49)}😀`, `${"x".repeat(48)}😀`]
+      const names = ["x".repeat(56), "x".repeat(57), `${"x".repeat(54)}€`, `${"x".repeat(53)}😀`, `${"x".repeat(52)}😀`]
       for (const [i, name] of names.entries()) {
         yield* StrandRegistry.register(strand(i + 1, { name, kind: `${"k".repeat(23)}ä` }))
       }
@@ -120,11 +120,11 @@ describe("registering", () => {
       assert.deepStrictEqual(
         rows.map(({ name, nameCut }) => [name, nameCut]),
         [
-          ["x".repeat(52), false],
-          ["x".repeat(52), true],
-          ["x".repeat(50), true],
-          ["x".repeat(49), true],
-          [`${"x".repeat(48)}😀`, false]
+          ["x".repeat(56), false],
+          ["x".repeat(56), true],
+          ["x".repeat(54), true],
+          ["x".repeat(53), true],
+          [`${"x".repeat(52)}😀`, false]
         ]
       )
       assert.isTrue(rows.every(({ kind }) => kind === "k".repeat(23)))

@@ -25,9 +25,15 @@ it.model("two looks beside two threads see whole rows [D2]", bounded, Strands.re
 it.model("a handle that was released releases nothing of the next owner [D1] [D2]", Strands.releasedTwice)
 it.model("a thread that dies at any step loses no slot once it is reclaimed [D1]", Strands.death)
 it.model("a death at any step tears no row [D1] [D2]", bounded, Strands.deathBesideReader)
-it.model("two that reclaim one dead thread leave the next owner alone [D1]", Strands.reclaimedTwice)
+it.model(
+  "two that reclaim one dead thread leave the next owner alone [D1]",
+  { strategy: Strategy.chess({ preemptions: 2 }) },
+  Strands.reclaimedTwice
+)
 it.model("totals never count a strand as lost that is not [D4]", bounded, Strands.neverFalselyLost)
 it.model("totals of one thread never fall [D4]", Strands.totalsOfOne)
+it.model("the peak misses at most what another thread registers in the same instant [D4]", bounded, Strands.peak)
+it.model("the peak of threads that take turns is exact [D4]", Strands.peakInTurn)
 it.model("an ordinal has one seat, however many ask for it [D4]", Strands.seats)
 it.model("a wide number is read whole over its carry, also of a writer that died [D3] [D4]", Strands.wide)
 

@@ -2,7 +2,7 @@
  * Slots that threads take and give back, and rows that any thread reads meanwhile. The protocol with its numbered invariants is
  * docs/diagnostics.md; this file is its only implementation, and the models explore this file.
  *
- * | state    | owner's word | row's state word   | a reader sees |
+ * | state    | owner's word | state word         | a reader sees |
  * | -------- | ------------ | ------------------ | ------------- |
  * | free     | 0            | generation × 2     | nothing       |
  * | claiming | the owner    | generation × 2     | nothing       |
@@ -19,7 +19,16 @@
  * @internal
  */
 import * as Layout from "./strandLayout.ts"
-import { ROW_BEAT, ROW_MARK, ROW_PAYLOAD, ROW_STATE } from "./strandLayout.ts"
+import {
+  PEAK_WORD,
+  ROW_BEAT,
+  ROW_MARK,
+  ROW_PAYLOAD,
+  SEAT_ACTIVE,
+  SEAT_ALLOWED,
+  SLOT_STATE,
+  SLOT_WORDS
+} from "./strandLayout.ts"
 import { NOBODY } from "./owner.ts"
 import * as Wide from "./wide.ts"
 
@@ -59,23 +68,32 @@ export interface SlotTable {
   wasFull: boolean
 }
 
-/** Views over the region, with the seat that `takeSeat` gave. */
+/** First word of a slot's owner. */
+const ownerAt = ({ layout }: SlotTable, slot: number): number => layout.slotsWord + slot * SLOT_WORDS
+
+/** Views over the region, with the seat that `takeSeat` gave. An earlier life's strands are no longer counted for the peak. */
 export const attach = (
   memory: SharedArrayBuffer,
   layout: Layout.StrandLayout,
   own: number,
   seat: number
-): SlotTable => ({
-  words: new Int32Array(memory, 0, layout.totalBytes / 4),
-  layout,
-  own,
-  seat: Layout.seatWord(seat),
-  hints: new Int32Array(HINTS),
-  hintCount: 0,
-  // Threads begin at different places, so that they seldom meet.
-  cursor: Math.floor((layout.capacity / layout.seats) * seat) % layout.capacity,
-  wasFull: false
-})
+): SlotTable => {
+  const words = new Int32Array(memory, 0, layout.totalBytes / 4)
+  const at = Layout.seatWord(seat)
+  words[at + SEAT_ACTIVE] = 0
+  words[at + SEAT_ALLOWED] = 0
+  return {
+    words,
+    layout,
+    own,
+    seat: at,
+    hints: new Int32Array(HINTS),
+    hintCount: 0,
+    // Threads begin at different places, so that they seldom meet.
+    cursor: Math.floor((layout.capacity / layout.seats) * seat) % layout.capacity,
+    wasFull: false
+  }
+}
 
 /** The seat of an ordinal: the one it had in an earlier life, or a new one; -1 if all seats belong to others. */
 export const takeSeat = (words: Int32Array, seats: number, ordinal: number): number => {
@@ -105,20 +123,20 @@ export const take = (table: SlotTable): number => {
   return slot
 }
 
-const tryTake = ({ layout, own, words }: SlotTable, slot: number): boolean =>
+const tryTake = (table: SlotTable, slot: number): boolean =>
   // Keeps others out (S1); what the last owner wrote before it left is seen from here on.
-  Atomics.compareExchange(words, layout.ownersWord + slot, NOBODY, own) === NOBODY
+  Atomics.compareExchange(table.words, ownerAt(table, slot), NOBODY, table.own) === NOBODY
 
 const search = (table: SlotTable): number => {
   const { layout, words } = table
-  const { capacity, ownersWord } = layout
+  const { capacity, slotsWord } = layout
   let { cursor } = table
   const length = table.wasFull ? Math.min(WINDOW, capacity) : capacity
   for (let looked = 0; looked < length; looked++) {
     const slot = cursor
     if (++cursor === capacity) cursor = 0
     // Plain: a hint, the compare-and-exchange decides.
-    if (words[ownersWord + slot] === NOBODY && tryTake(table, slot)) {
+    if (words[slotsWord + slot * SLOT_WORDS] === NOBODY && tryTake(table, slot)) {
       table.cursor = cursor
       table.wasFull = false
       return slot
@@ -130,53 +148,72 @@ const search = (table: SlotTable): number => {
 }
 
 /** Shows the row of a slot that was taken and filled. Gives its handle. */
-export const activate = ({ layout, seat, words }: SlotTable, slot: number): number => {
-  const at = Layout.rowWord(layout, slot) + ROW_STATE
+export const activate = (table: SlotTable, slot: number): number => {
+  const { seat, words } = table
+  const at = ownerAt(table, slot) + SLOT_STATE
   const generation = ((words[at]! >>> 1) + 1) & 0x7fffffff
+  const active = (words[seat + SEAT_ACTIVE] = words[seat + SEAT_ACTIVE]! + 1)
+  if (active > words[seat + SEAT_ALLOWED]!) lookAtPeak(table, active)
   // Publishes the whole row; seen by the first load in `copyRow` (S3).
   Atomics.store(words, at, (generation << 1) | 1)
   Wide.increment(words, seat + Layout.SEAT_SPAWNED)
-  const active = Atomics.add(words, Layout.ACTIVE_WORD, 1) + 1
-  if (active > words[Layout.PEAK_WORD]!) raisePeak(words, active)
   return handleOf(slot, generation)
 }
 
-const raisePeak = (words: Int32Array, to: number): void => {
-  let seen = Atomics.load(words, Layout.PEAK_WORD)
-  while (to > seen) {
-    const found = Atomics.compareExchange(words, Layout.PEAK_WORD, seen, to)
-    if (found === seen) return
-    seen = found
+/**
+ * Raises the peak to what is active in all threads, and divides what is left below it: as long as nobody has more strands than it is
+ * allowed, all of them together do not exceed the peak (T3).
+ */
+const lookAtPeak = ({ layout, seat, words }: SlotTable, own: number): void => {
+  let active = own
+  let allowed = own
+  let threads = 1
+  for (let i = 0; i < layout.seats; i++) {
+    const other = Layout.seatWord(i)
+    if (words[other + Layout.SEAT_ORDINAL] === 0) break
+    if (other === seat) continue
+    threads++
+    active += words[other + SEAT_ACTIVE]!
+    allowed += words[other + SEAT_ALLOWED]!
   }
+  let peak = Atomics.load(words, PEAK_WORD)
+  while (active > peak) {
+    const found = Atomics.compareExchange(words, PEAK_WORD, peak, active)
+    peak = found === peak ? active : found
+  }
+  words[seat + SEAT_ALLOWED] = own + Math.max(0, Math.floor((peak - allowed) / threads))
 }
 
 // -----------------------------------------------------------------------------
 // Owning
 // -----------------------------------------------------------------------------
 
-/** First word of the row that a handle means, or -1 if it is not, or no longer, a row of this thread. */
-export const rowOf = ({ layout, own, words }: SlotTable, handle: number): number => {
+/** First word of the row that a handle means, or `NONE` if it is not, or no longer, a row of this thread. */
+export const rowOf = (table: SlotTable, handle: number): number =>
+  isOwn(table, handle) ? Layout.rowWord(table.layout, slotOf(handle)) : NONE
+
+const isOwn = (table: SlotTable, handle: number): boolean => {
+  const { layout, own, words } = table
   const slot = slotOf(handle)
-  if (slot >= layout.capacity || words[layout.ownersWord + slot] !== own) return NONE
-  const row = Layout.rowWord(layout, slot)
+  if (slot >= layout.capacity) return false
+  const at = ownerAt(table, slot)
   // Plain, both of them: this thread wrote them, or somebody did whose row this is not.
-  return words[row + ROW_STATE] === ((generationOf(handle) << 1) | 1) ? row : NONE
+  return words[at] === own && words[at + SLOT_STATE] === ((generationOf(handle) << 1) | 1)
 }
 
 /** Gives a slot back; `false` if the handle is not, or no longer, a row of this thread. */
 export const release = (table: SlotTable, handle: number): boolean => {
-  const { layout, seat, words } = table
-  const row = rowOf(table, handle)
-  if (row === NONE) return false
-  const active = words[row + ROW_STATE]!
+  if (!isOwn(table, handle)) return false
+  const { seat, words } = table
+  const slot = slotOf(handle)
+  const at = ownerAt(table, slot)
   // Before the row goes: who adds up the totals counts a strand twice rather than not at all (T2).
   Wide.increment(words, seat + Layout.SEAT_COMPLETED)
+  words[seat + SEAT_ACTIVE] = words[seat + SEAT_ACTIVE]! - 1
   // Hides the row before the next owner writes into it; seen by the second load in `copyRow` (S4).
-  Atomics.store(words, row + ROW_STATE, active & ~1)
-  Atomics.sub(words, Layout.ACTIVE_WORD, 1)
-  const slot = slotOf(handle)
+  Atomics.store(words, at + SLOT_STATE, words[at + SLOT_STATE]! & ~1)
   // Last: from here on somebody else may write the row. Seen by the compare-and-exchange in `tryTake` (S2).
-  Atomics.store(words, layout.ownersWord + slot, NOBODY)
+  Atomics.store(words, at, NOBODY)
   if (table.hintCount < HINTS) table.hints[table.hintCount++] = slot
   return true
 }
@@ -185,19 +222,15 @@ export const release = (table: SlotTable, handle: number): boolean => {
 export const reclaim = (words: Int32Array, layout: Layout.StrandLayout, dead: number): number => {
   let freed = 0
   for (let slot = 0; slot < layout.capacity; slot++) {
-    const ownerAt = layout.ownersWord + slot
-    if (Atomics.load(words, ownerAt) !== dead) continue
-    const stateAt = Layout.rowWord(layout, slot) + ROW_STATE
-    const state = Atomics.load(words, stateAt)
+    const at = Layout.slotWord(layout, slot)
+    if (Atomics.load(words, at) !== dead) continue
+    const state = Atomics.load(words, at + SLOT_STATE)
     // Again, after the state: it may be the next owner's, if somebody else reclaims and was first. If it is not, no other owner has had
     // the slot since, and the exchange below fails once one has (S7).
-    if (Atomics.load(words, ownerAt) !== dead) continue
+    if (Atomics.load(words, at) !== dead) continue
     // As in `release`. By compare-and-exchange, because two may reclaim at once: one of them counts.
-    if ((state & 1) === 1 && Atomics.compareExchange(words, stateAt, state, state & ~1) === state) {
-      Atomics.sub(words, Layout.ACTIVE_WORD, 1)
-      freed++
-    }
-    Atomics.compareExchange(words, ownerAt, dead, NOBODY)
+    if ((state & 1) === 1 && Atomics.compareExchange(words, at + SLOT_STATE, state, state & ~1) === state) freed++
+    Atomics.compareExchange(words, at, dead, NOBODY)
   }
   return freed
 }
@@ -226,17 +259,18 @@ export class RowCopy {
 /** Copies the row of a slot, if it is active. */
 export const copyRow = (words: Int32Array, layout: Layout.StrandLayout, slot: number, to: RowCopy): boolean => {
   // Plain: most slots are free, and one that was taken this moment need not be seen.
-  if (words[layout.ownersWord + slot] === NOBODY) return false
+  const at = Layout.slotWord(layout, slot)
+  if (words[at] === NOBODY) return false
   const row = Layout.rowWord(layout, slot)
   for (let look = 0; look < LOOKS; look++) {
-    const before = Atomics.load(words, row + ROW_STATE)
+    const before = Atomics.load(words, at + SLOT_STATE)
     if ((before & 1) === 0) return false
-    to.owner = Atomics.load(words, layout.ownersWord + slot)
+    to.owner = Atomics.load(words, at)
     to.mark = Atomics.load(words, row + ROW_MARK)
     to.beat = Wide.read(words, row + ROW_BEAT)
     // By atomic loads, which keep their order; the plain stores of whoever writes here lie between two atomic ones of its own (S3, S4).
     for (let i = 0; i < to.payload.length; i++) to.payload[i] = Atomics.load(words, row + ROW_PAYLOAD + i)
-    if (Atomics.load(words, row + ROW_STATE) === before) {
+    if (Atomics.load(words, at + SLOT_STATE) === before) {
       to.generation = before >>> 1
       return true
     }
@@ -245,9 +279,10 @@ export const copyRow = (words: Int32Array, layout: Layout.StrandLayout, slot: nu
 }
 
 /** Whether a slot has an active row. */
-export const isActive = (words: Int32Array, layout: Layout.StrandLayout, slot: number): boolean =>
-  words[layout.ownersWord + slot] !== NOBODY &&
-  (Atomics.load(words, Layout.rowWord(layout, slot) + ROW_STATE) & 1) === 1
+export const isActive = (words: Int32Array, layout: Layout.StrandLayout, slot: number): boolean => {
+  const at = Layout.slotWord(layout, slot)
+  return words[at] !== NOBODY && (Atomics.load(words, at + SLOT_STATE) & 1) === 1
+}
 
 /** Adds up one number of all seats. */
 export const sumOfSeats = (words: Int32Array, layout: Layout.StrandLayout, field: number): number => {

@@ -7,17 +7,17 @@
  *
  * ```text
  *  line 0              header: magic, version, fingerprint, capacity, seats
- *  line 1              active now, peak
+ *  line 1              peak
  *  line 2…             seats, a line for each ordinal that ever attached
- *  then                owners, a word for each slot, 32 in a line
+ *  then                slots, two words each: owner, state
  *  then                rows, a line for each slot
  * ```
  *
- * The owners stand apart from the rows so that a search for a free slot reads 32 of them in a line.
+ * The slots stand apart from their rows so that a search for a free one, and a release, touch little memory.
  *
  * **Invariants**
  *
- * 1. Zeroed memory is an empty table: owner 0 is nobody, and a row's state 0 is "never active".
+ * 1. Zeroed memory is an empty table: owner 0 is nobody, and the state 0 is "never active".
  * 2. The header is written once. A seat is written by the thread that has it, a row by the owner of its slot.
  *
  * The protocol with its numbered invariants is docs/diagnostics.md.
@@ -36,14 +36,22 @@ export const SEAT_ORDINAL = 0
 export const SEAT_SPAWNED = 1
 export const SEAT_COMPLETED = SEAT_SPAWNED + WIDE_WORDS
 export const SEAT_OVERFLOW = SEAT_COMPLETED + WIDE_WORDS
+/** How many of its strands are active. */
+export const SEAT_ACTIVE = SEAT_OVERFLOW + WIDE_WORDS
+/** How many may be before the peak is looked at again. */
+export const SEAT_ALLOWED = SEAT_ACTIVE + 1
+
+// Slots
+export const SLOT_WORDS = 2
+export const SLOT_OWNER = 0
+/** Generation × 2, + 1 while the row is active. */
+export const SLOT_STATE = 1
 
 // Rows
 export const ROW_WORDS = LINE_WORDS
-/** Generation × 2, + 1 while the row is active. */
-export const ROW_STATE = 0
-export const ROW_MARK = 1
+export const ROW_MARK = 0
 /** Milliseconds of the monotonic clock, as all times in a row. */
-export const ROW_BEAT = 2
+export const ROW_BEAT = 1
 /** From here on a row is written while its slot is claimed, and never again. */
 export const ROW_PAYLOAD = ROW_BEAT + WIDE_WORDS
 export const PAYLOAD_ID = 0
@@ -56,7 +64,7 @@ export const PAYLOAD_LENGTHS = 7
 export const PAYLOAD_KIND = 8
 export const KIND_WORDS = 6
 export const PAYLOAD_NAME = PAYLOAD_KIND + KIND_WORDS
-export const NAME_WORDS = 13
+export const NAME_WORDS = 14
 export const PAYLOAD_WORDS = PAYLOAD_NAME + NAME_WORDS
 
 /** What a strand does, as far as a watchdog wants to know. */
@@ -64,8 +72,7 @@ export const RUNNING = 0
 export const PARKED = 1
 export const BUSY = 2
 
-export const ACTIVE_WORD = 1 * LINE_WORDS
-export const PEAK_WORD = ACTIVE_WORD + 1
+export const PEAK_WORD = 1 * LINE_WORDS
 export const SEATS_WORD = 2 * LINE_WORDS
 
 export const MAX_CAPACITY = 2 ** 20
@@ -75,13 +82,13 @@ export const FORMAT: Region.Format = {
   // "SLVS"
   magic: 0x53564c53,
   version: 1,
-  fingerprint: fingerprintOf("state mark beat:3 id:2 parent:2 generation start:2 lengths kind:6 name:13")
+  fingerprint: fingerprintOf("owner state; mark beat:3 id:2 parent:2 generation start:2 lengths kind:6 name:14")
 }
 
 export interface StrandLayout {
   readonly capacity: number
   readonly seats: number
-  readonly ownersWord: number
+  readonly slotsWord: number
   readonly rowsWord: number
   readonly totalBytes: number
 }
@@ -94,10 +101,12 @@ export const isSeats = (value: unknown): value is number =>
 
 /** Works out the offsets. Both sizes have been checked. */
 export const make = (capacity: number, seats: number): StrandLayout => {
-  const ownersWord = SEATS_WORD + seats * SEAT_WORDS
-  const rowsWord = ownersWord + Region.inLines(capacity)
-  return { capacity, seats, ownersWord, rowsWord, totalBytes: (rowsWord + capacity * ROW_WORDS) * 4 }
+  const slotsWord = SEATS_WORD + seats * SEAT_WORDS
+  const rowsWord = slotsWord + Region.inLines(capacity * SLOT_WORDS)
+  return { capacity, seats, slotsWord, rowsWord, totalBytes: (rowsWord + capacity * ROW_WORDS) * 4 }
 }
+
+export const slotWord = (layout: StrandLayout, slot: number): number => layout.slotsWord + slot * SLOT_WORDS
 
 export const rowWord = (layout: StrandLayout, slot: number): number => layout.rowsWord + slot * ROW_WORDS
 

@@ -27,16 +27,32 @@ export const make = (capacity: number, seats = 2): State => {
   const memory = new SharedArrayBuffer(layout.totalBytes)
   Layout.format(memory, layout)
   const words = new Int32Array(memory)
-  for (let slot = 0; slot < capacity; slot++) words[Layout.rowWord(layout, slot)] = LAST_GENERATION << 1
+  for (let slot = 0; slot < capacity; slot++)
+    words[Layout.slotWord(layout, slot) + Layout.SLOT_STATE] = LAST_GENERATION << 1
   for (let seat = 0; seat < seats; seat++) words[Layout.seatWord(seat) + Layout.SEAT_ORDINAL] = seat + 1
   return { memory, layout }
 }
 
 export const wordsOf = ({ memory }: State): Int32Array => new Int32Array(memory)
 
-/** A thread whose ordinal is its seat. */
-export const threadOf = ({ layout, memory }: State, ordinal: number, generation = 0): Slots.SlotTable =>
-  Slots.attach(memory, layout, ownerOf(ordinal, generation), ordinal)
+/** A thread whose ordinal is its seat. It may have so many strands that it never looks at the peak, which has a model of its own. */
+export const threadOf = (state: State, ordinal: number): Slots.SlotTable => {
+  const table = peakingThreadOf(state, ordinal)
+  table.words[table.seat + Layout.SEAT_ALLOWED] = 1000
+  return table
+}
+
+export const peakingThreadOf = ({ layout, memory }: State, ordinal: number): Slots.SlotTable =>
+  Slots.attach(memory, layout, ownerOf(ordinal, 0), ordinal)
+
+/** Slots whose rows can be seen. */
+export const activeIn = (state: State): number => {
+  let active = 0
+  for (let slot = 0; slot < state.layout.capacity; slot++) {
+    if (Slots.isActive(wordsOf(state), state.layout, slot)) active++
+  }
+  return active
+}
 
 /** Takes a slot and writes of a row what tells one strand from another; -1 if there is none. */
 export const register = (table: Slots.SlotTable, id: number): number => {
@@ -103,8 +119,8 @@ export const allFree = (state: State): void => {
   const { layout } = state
   const words = wordsOf(state)
   for (let slot = 0; slot < layout.capacity; slot++) {
-    if (words[layout.ownersWord + slot] !== 0) fail(`slot ${slot} is still taken`)
-    if ((words[Layout.rowWord(layout, slot)]! & 1) !== 0) fail(`slot ${slot} is still active`)
+    if (words[Layout.slotWord(layout, slot)] !== 0) fail(`slot ${slot} is still taken`)
+    if ((words[Layout.slotWord(layout, slot) + Layout.SLOT_STATE]! & 1) !== 0) fail(`slot ${slot} is still active`)
   }
 }
 
