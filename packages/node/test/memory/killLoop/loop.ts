@@ -1,0 +1,360 @@
+/**
+ * The kill loop: three processes that produce, consume, register, count and notify in one space, killed by SIGKILL at random
+ * moments, again and again, and replaced.
+ *
+ * **Invariants** (a broken one is a violation)
+ *
+ * 1. A consumer that is never killed sees each producer's values 1, 2, 3, … without a gap; so does each killed one from where it
+ *    begins, and its heir begins no later than it had come.
+ * 2. Every claimed record was delivered or is counted as a tombstone; tombstones are at most one batch a kill.
+ * 3. That consumer never waits longer than the liveness limit, and a new member joins within it.
+ * 4. The counter of what is published never falls, and is short of what was delivered by at most one batch a kill.
+ * 5. No token is dead at the end: each is handed out once more. What was said about a token was heard, but for one time a kill.
+ * 6. At the end nobody dead has a slot in the table of strands, a place among the participants, or a seat in the ring.
+ *
+ * With recovery off the same loop has to fail: it ends at its first violation.
+ *
+ * @internal
+ */
+import * as Counters from "@selvedge/core/diagnostics/Counters"
+import * as StrandRegistry from "@selvedge/core/diagnostics/StrandRegistry"
+import * as EventChannel from "@selvedge/core/notifier/EventChannel"
+import * as Events from "@selvedge/core/notifier/Events"
+import * as Notifier from "@selvedge/core/notifier/Notifier"
+import * as Consumer from "@selvedge/core/ring/Consumer"
+import * as Producer from "@selvedge/core/ring/Producer"
+import * as Ring from "@selvedge/core/ring/Ring"
+import * as RingSnapshot from "@selvedge/core/ring/RingSnapshot"
+import * as KeepAlive from "@selvedge/node/main/KeepAlive"
+import * as MappedMemory from "@selvedge/node/memory/MappedMemory"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import { existsSync, mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import * as path from "node:path"
+import { type Member, Spares } from "./members.ts"
+import { BOARD_BYTES, CAPACITY, Continuity, MEMBERS, MOST_BATCH, Numbered, regions, saidOf, TOKENS } from "./shape.ts"
+
+export interface Options {
+  readonly seed: number
+  /** It ends when either is reached. */
+  readonly seconds: number
+  readonly kills: number
+  /** Off: nobody recovers anything. */
+  readonly recovery: boolean
+}
+
+export interface Result {
+  readonly counts: Readonly<Record<string, number>>
+  readonly violations: ReadonlyArray<string>
+}
+
+/** How long a survivor may wait, in milliseconds: for a death to be noticed, an heir to join, and a busy machine. */
+const LIVENESS_MILLIS = 8000
+/** With recovery off nothing ends the waiting, and there is no need to wait long for that. */
+const PATIENCE_MILLIS = 3000
+
+/** Source: mulberry32, a well-known 32-bit generator in the public domain. */
+const generator = (seed: number): ((below: number) => number) => {
+  let state = seed | 0
+  return (below) => {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
+    return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296) * below)
+  }
+}
+
+const prepare = Effect.fnUntraced(function* ({ recovery }: Options) {
+  const options = { record: Numbered, capacity: CAPACITY, maxProducers: 16, vacantGrace: "60 seconds" } as const
+  const ring = yield* Ring.make({ ...options, producers: "multi" }).pipe(MappedMemory.named(regions.ring))
+  const { channel, notifier } = yield* EventChannel.make({ maxTokens: TOKENS }).pipe(
+    Effect.provide(Notifier.layer),
+    MappedMemory.named(regions.notifier)
+  )
+  const strands = yield* StrandRegistry.make({ capacity: 64 }).pipe(MappedMemory.named(regions.strands))
+  const counters = yield* Counters.make({ counters: 64 }).pipe(MappedMemory.named(regions.counters))
+  const board = yield* MappedMemory.allocate(regions.board, BOARD_BYTES)
+  if (recovery) {
+    yield* MappedMemory.recoverRing(ring)
+    yield* MappedMemory.recoverNotifier(notifier)
+    yield* MappedMemory.recover(strands.handle!.memory, ({ life }) =>
+      Effect.sync(() => {
+        for (let ordinal = 0; ordinal < MEMBERS; ordinal++) strands.reclaimUnsafe({ ordinal, generation: life })
+        return true
+      })
+    )
+    yield* MappedMemory.recover(counters.handle.memory, ({ life }) =>
+      Effect.sync(() => {
+        for (let ordinal = 0; ordinal < MEMBERS; ordinal++) counters.reclaimUnsafe({ ordinal, generation: life })
+        return true
+      })
+    )
+    yield* MappedMemory.recover(board, () => Effect.succeed(true))
+  }
+  return { ring, channel, notifier, strands, counters, board }
+})
+
+type Prepared = Effect.Success<ReturnType<typeof prepare>>
+
+/** What is watched while members come and go. */
+class Watch {
+  readonly violations: Array<string> = []
+  readonly continuity = new Continuity()
+  readonly heard = new Int32Array(TOKENS)
+  readonly handedOut = new Set<number>()
+  kills = 0
+  longestSilence = 0
+  longestJoin = 0
+  private lastAt = performance.now()
+  private total = 0
+
+  violation(text: string): void {
+    // The first few say it all.
+    if (this.violations.length < 20) this.violations.push(text)
+  }
+
+  /** Something was delivered, or nothing was to be expected. */
+  moved(): void {
+    const now = performance.now()
+    this.longestSilence = Math.max(this.longestSilence, now - this.lastAt)
+    this.lastAt = now
+  }
+
+  get silence(): number {
+    return performance.now() - this.lastAt
+  }
+
+  /** Invariant 4. */
+  counted(total: number): void {
+    if (total < this.total) this.violation(`the counter fell from ${this.total} to ${total}`)
+    this.total = total
+  }
+}
+
+const observe = Effect.fnUntraced(function* ({ ring }: Prepared, watch: Watch) {
+  const consumer = yield* Consumer.make(ring, { id: "observer" })
+  const taking = Effect.map(Consumer.takeBatch(consumer, CAPACITY), (batch) => {
+    watch.moved()
+    for (const { value, who } of batch) {
+      const text = watch.continuity.see(who, value, false)
+      if (text !== undefined) watch.violation(`observer: ${text}`)
+    }
+  })
+  return Effect.forever(taking).pipe(Effect.catchTag("RingClosed", () => Effect.void))
+})
+
+const listen = Effect.fnUntraced(function* ({ board, channel }: Prepared, watch: Watch) {
+  const events = yield* Events.make(TOKENS)
+  const said = saidOf(board)
+  for (;;) {
+    yield* EventChannel.receive(channel, events)
+    for (const token of events) {
+      watch.handedOut.add(token)
+      watch.heard[token] = Atomics.load(said, token)
+    }
+  }
+})
+
+const publishedIn = ({ counters }: Prepared): number =>
+  counters.snapshotUnsafe().reduce((sum, { name, value }) => (name === "published" ? sum + value : sum), 0)
+
+class Loop {
+  readonly watch = new Watch()
+  private readonly options: Options
+  private readonly place: { readonly directory: string; readonly name: string }
+  private readonly spares = new Spares(3)
+  private readonly members: Array<Member> = []
+  private readonly random: (below: number) => number
+
+  constructor(options: Options, place: { readonly directory: string; readonly name: string }) {
+    this.options = options
+    this.place = place
+    this.random = generator(options.seed)
+  }
+
+  /** Starts a member in a place; resolves when it has joined, or was killed before. */
+  async join(place: number, member: Member, killedAfter?: number): Promise<void> {
+    const start = performance.now()
+    const limit = this.options.recovery ? LIVENESS_MILLIS : PATIENCE_MILLIS
+    this.members[place] = member
+    const joined = new Promise<void>((resolve) => {
+      const timer = setTimeout(() => {
+        this.watch.violation(`member ${place} has not joined within ${limit} ms`)
+        resolve()
+      }, limit)
+      member.on((said) => {
+        switch (said?._tag) {
+          case "Ready":
+            this.watch.longestJoin = Math.max(this.watch.longestJoin, performance.now() - start)
+            if (said.skipped > 0) this.watch.violation(`member ${place}: its heir skipped ${said.skipped} record(s)`)
+            break
+          case "Violation":
+            return this.watch.violation(said.text)
+          case "Done":
+            member.done = said
+            return
+          case "Warm":
+            return
+        }
+        clearTimeout(timer)
+        resolve()
+      })
+    })
+    member.tell({ _tag: "Go", ...this.place, member: place, recovery: this.options.recovery })
+    if (killedAfter === undefined) return joined
+    await new Promise((resolve) => setTimeout(resolve, killedAfter))
+    await this.kill(place)
+  }
+
+  async kill(place: number): Promise<void> {
+    const member = this.members[place]
+    if (member === undefined) return
+    this.watch.kills++
+    await member.kill()
+  }
+
+  private someSpares(count: number): Promise<ReadonlyArray<Member>> {
+    return Promise.all(Array.from({ length: count }, () => this.spares.take()))
+  }
+
+  /** One turn: somebody is killed, at times two at once, at times while joining; and replaced. */
+  async turn(): Promise<void> {
+    const { random } = this
+    await new Promise((resolve) => setTimeout(resolve, random(40)))
+    const first = random(MEMBERS)
+    const victims = random(5) === 0 ? [first, (first + 1) % MEMBERS] : [first]
+    // Their heirs are there before they are killed, so that what is measured is not how long Node takes to start.
+    const heirs = await Promise.all(
+      victims.map(async (place) => ({ place, members: await this.someSpares(random(6) === 0 ? 2 : 1) }))
+    )
+    await Promise.all(
+      heirs.map(async ({ members: [first, second], place }) => {
+        await this.kill(place)
+        if (second !== undefined) await this.join(place, second, random(60))
+        await this.join(place, first!)
+      })
+    )
+  }
+
+  async run(prepared: Prepared): Promise<void> {
+    const { kills, recovery, seconds } = this.options
+    const { watch } = this
+    const first = await this.someSpares(MEMBERS)
+    await Promise.all(first.map((member, place) => this.join(place, member)))
+    watch.moved()
+    watch.longestSilence = 0
+    watch.longestJoin = 0
+    const end = performance.now() + seconds * 1000
+    while (performance.now() < end && watch.kills < kills && watch.violations.length === 0) {
+      await this.turn()
+      watch.counted(publishedIn(prepared))
+      const limit = recovery ? LIVENESS_MILLIS : PATIENCE_MILLIS
+      if (watch.silence > limit) watch.violation(`nothing was delivered for ${Math.round(watch.silence)} ms`)
+    }
+    watch.moved()
+    if (watch.longestSilence > LIVENESS_MILLIS) watch.violation(`silence of ${Math.round(watch.longestSilence)} ms`)
+  }
+
+  /** Everybody stops in order. */
+  async stop(close: () => Promise<unknown>): Promise<void> {
+    const { watch } = this
+    for (const member of this.members) member.tell({ _tag: "Stop" })
+    await new Promise((resolve) => setTimeout(resolve, 200))
+    await close()
+    await Promise.all(
+      this.members.map(async (member, place) => {
+        const late = new Promise((resolve) => setTimeout(resolve, LIVENESS_MILLIS).unref()).then(() => "late")
+        if ((await Promise.race([member.ended, late])) === "late") watch.violation(`member ${place} did not stop`)
+        else if (member.process.exitCode !== 0) {
+          watch.violation(`member ${place} ended with ${member.process.exitCode}: ${member.stderr}`)
+        }
+      })
+    )
+  }
+
+  async clear(): Promise<void> {
+    await Promise.all(this.members.map((member) => member.kill()))
+    await this.spares.end()
+  }
+}
+
+/** Invariants 2, 5 and 6, when all have left. */
+const settle = Effect.fnUntraced(function* (prepared: Prepared, watch: Watch, producedHere: number) {
+  const { board, notifier, ring, strands } = prepared
+  const said = saidOf(board)
+  const unheard = Array.from(said, (count, token) => count - (watch.heard[token] ?? 0)).filter((n) => n > 0).length
+  if (unheard > watch.kills) watch.violation(`${unheard} tokens were not heard of after ${watch.kills} kills`)
+  watch.handedOut.clear()
+  for (let token = 0; token < TOKENS; token++) yield* Notifier.notify(notifier, token)
+  yield* eventually(() => watch.handedOut.size === TOKENS)
+  if (watch.handedOut.size < TOKENS) watch.violation(`${TOKENS - watch.handedOut.size} token(s) are dead`)
+  const { claimed, seats, tombstones } = yield* RingSnapshot.snapshot(ring)
+  const delivered = watch.continuity.count
+  if (claimed !== delivered + tombstones) {
+    watch.violation(`${claimed} claimed, ${delivered} delivered, ${tombstones} tombstones`)
+  }
+  if (tombstones > (watch.kills + MEMBERS) * MOST_BATCH) {
+    watch.violation(`${tombstones} tombstones after ${watch.kills} kills`)
+  }
+  const counted = publishedIn(prepared) + producedHere
+  if (counted > delivered || counted < delivered - watch.kills * MOST_BATCH) {
+    watch.violation(`${counted} counted, ${delivered} delivered, ${watch.kills} kills`)
+  }
+  const isCalm = Effect.map(MappedMemory.participants, (all) => all.length === 1 && strands.totalsUnsafe().active === 0)
+  let calm = false
+  for (let i = 0; i < 40 && !(calm = yield* isCalm); i++) yield* Effect.sleep(50)
+  if (!calm) {
+    const rows = (yield* MappedMemory.participants).length
+    watch.violation(`${rows} participants and ${strands.totalsUnsafe().active} strands are left`)
+  }
+  const vacant = seats.filter(({ state }) => state === "Vacant").length
+  if (vacant > 0) watch.violation(`${vacant} seats are vacant`)
+  return { claimed, tombstones, delivered, counted, unheard }
+})
+
+const eventually = (isSo: () => boolean, turns = 60): Effect.Effect<void> =>
+  Effect.suspend(() =>
+    isSo() || turns === 0 ? Effect.void : Effect.andThen(Effect.sleep(50), eventually(isSo, turns - 1))
+  )
+
+const program = Effect.fnUntraced(function* (
+  options: Options,
+  place: { readonly directory: string; readonly name: string }
+) {
+  const prepared = yield* prepare(options)
+  const loop = yield* Effect.acquireRelease(
+    Effect.sync(() => new Loop(options, place)),
+    (one) => Effect.promise(() => one.clear())
+  )
+  const { watch } = loop
+  const observing = yield* Effect.forkChild(yield* observe(prepared, watch))
+  yield* Effect.forkChild(listen(prepared, watch))
+  // So that the multi-producer ring has one producer that is never killed.
+  const producer = yield* Producer.make(prepared.ring)
+  yield* Producer.publish(producer, { who: 0, value: 1 })
+  yield* Effect.promise(() => loop.run(prepared))
+  const counts = {
+    kills: watch.kills,
+    longestSilenceMillis: Math.round(watch.longestSilence),
+    longestJoinMillis: Math.round(watch.longestJoin)
+  }
+  if (watch.violations.length > 0) return { counts, violations: watch.violations }
+  yield* Effect.promise(() => loop.stop(() => Effect.runPromise(Ring.close(prepared.ring))))
+  yield* Effect.timeoutOption(Fiber.join(observing), LIVENESS_MILLIS)
+  const settled = yield* settle(prepared, watch, 1)
+  return { counts: { ...counts, ...settled }, violations: watch.violations }
+})
+
+/** Runs the loop in a space of its own. */
+export const runLoop = async (options: Options): Promise<Result> => {
+  const folder = mkdtempSync(path.join(existsSync("/dev/shm") ? "/dev/shm" : tmpdir(), "selvedge-kills-"))
+  const place = { directory: path.join(folder, "space"), name: "kills" }
+  const layer = Layer.merge(MappedMemory.layerMapped(place), KeepAlive.layer)
+  try {
+    return await Effect.runPromise(Effect.scoped(program(options, place)).pipe(Effect.provide(layer)))
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
