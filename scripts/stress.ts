@@ -8,7 +8,8 @@
  * `{"name":…,"seed":…,"seconds":…,"counts":{…},"violations":[…]}`.
  *
  * Options: `--seconds N` for each script (10), `--seed N` (random, printed),
- * `--only text`, `--root`. Exit code 1 on a violation, on a child that died or
+ * `--records N` and `--kills N` (a script that counts them ends when every kind of round has had so many; the seconds are still
+ * the most it may take), `--only text`, `--root`. Exit code 1 on a violation, on a child that died or
  * never ended, and when there is no script.
  */
 import { spawn } from "node:child_process"
@@ -16,7 +17,7 @@ import { randomInt } from "node:crypto"
 import * as path from "node:path"
 import { parseArgs } from "node:util"
 import { filesOf, workspaceRoot } from "./internal/files.ts"
-import { nameOf, type StressLine } from "./internal/stressChild.ts"
+import { nameOf, type StressLine, type StressOptions } from "./internal/stressChild.ts"
 
 /** How long a script may take beyond its seconds: starting, and finishing what it began. */
 const GRACE_SECONDS = 30
@@ -30,12 +31,13 @@ const number = (name: string, text: string, whole: boolean): number => {
 }
 
 /** Runs one script; never rejects. */
-const runScript = (root: string, file: string, seed: number, seconds: number): Promise<StressLine> =>
+const runScript = (root: string, file: string, options: StressOptions): Promise<StressLine> =>
   new Promise((resolve) => {
+    const { seconds, seed } = options
     const { NODE_OPTIONS: _, ...env } = process.env
     const entry = path.join(import.meta.dirname, "internal", "stressChild.ts")
     const flags = ["--conditions=@selvedge/source", "--no-warnings"]
-    const args = [...flags, entry, path.join(root, file), String(seed), String(seconds)]
+    const args = [...flags, entry, path.join(root, file), JSON.stringify(options)]
     const child = spawn(process.execPath, args, { cwd: root, env, stdio: ["ignore", "pipe", "inherit"] })
     let stdout = ""
     let timedOut = false
@@ -69,17 +71,25 @@ const main = async (): Promise<number> => {
     options: {
       seconds: { type: "string", default: "10" },
       seed: { type: "string" },
+      records: { type: "string" },
+      kills: { type: "string" },
       only: { type: "string", default: "" },
       root: { type: "string", default: workspaceRoot }
     }
   })
   const seconds = number("seconds", values.seconds, false)
   const seed = values.seed === undefined ? randomInt(1, 2 ** 31) : number("seed", values.seed, true)
+  const options: StressOptions = {
+    seed,
+    seconds,
+    ...(values.records === undefined ? {} : { records: number("records", values.records, true) }),
+    ...(values.kills === undefined ? {} : { kills: number("kills", values.kills, true) })
+  }
   const files = filesOf(values.root, ["packages/*/test/**/*.stress.ts", "stress/**/*.stress.ts"])
   const chosen = files.filter((file) => nameOf(file).includes(values.only))
   let failed = 0
   for (const file of chosen) {
-    const line = await runScript(values.root, file, seed, seconds)
+    const line = await runScript(values.root, file, options)
     console.log(JSON.stringify(line))
     if (line.violations.length > 0) failed++
   }

@@ -30,12 +30,15 @@ export interface Job {
   readonly producers: number
   /** Records are numbered by their position: an heir must begin where its cursor stands. */
   readonly numbered: boolean
+  readonly whenSlow: "block" | "dropOldest"
 }
 
 export interface Seen {
   readonly count: number
   readonly first: number
   readonly last: number
+  /** Records it knows to have missed. */
+  readonly gaps: number
   readonly violations: ReadonlyArray<string>
 }
 
@@ -56,10 +59,10 @@ const produce = (producer: Producer.Producer<Checked>, job: Job): Seen => {
       WaitStrategy.park
     )
     if (!published)
-      return { count: next, first: 0, last: next - 1, violations: ["the ring was closed under a producer"] }
+      return { count: next, first: 0, last: next - 1, gaps: 0, violations: ["the ring was closed under a producer"] }
     next += n
   }
-  return { count: next, first: 0, last: next - 1, violations: [] }
+  return { count: next, first: 0, last: next - 1, gaps: 0, violations: [] }
 }
 
 const consume = (consumer: Consumer.Consumer<Checked>, job: Job): Seen => {
@@ -72,7 +75,8 @@ const consume = (consumer: Consumer.Consumer<Checked>, job: Job): Seen => {
   const handler = (record: Readonly<Checked>, position: number): void => {
     const { n, producer } = record
     if (record.not !== -n) violations.push(`${job.id}: ${n} and ${record.not} in one record`)
-    const expected = job.numbered ? position - START : next[producer] === -1 ? n : next[producer]
+    const isNext = job.numbered || job.whenSlow === "dropOldest"
+    const expected = isNext ? position - START : next[producer] === -1 ? n : next[producer]
     if (n !== expected) violations.push(`${job.id}: wanted ${expected} of producer ${producer}, found ${n}`)
     next[producer] = n + 1
     if (first === -1) first = n
@@ -80,7 +84,7 @@ const consume = (consumer: Consumer.Consumer<Checked>, job: Job): Seen => {
     count++
   }
   while (violations.length < 5 && Consumer.awaitBlockingUnsafe(consumer, wait)) consumer.processUnsafe(handler, 256)
-  return { count, first, last, violations }
+  return { count, first, last, gaps: consumer.gaps, violations }
 }
 
 const main = Effect.gen(function* () {
@@ -91,7 +95,7 @@ const main = Effect.gen(function* () {
     parentPort?.postMessage("ready")
     parentPort?.postMessage(produce(producer, job))
   } else {
-    const consumer = yield* Consumer.make(ring, { id: job.id })
+    const consumer = yield* Consumer.make(ring, { id: job.id, whenSlow: job.whenSlow })
     parentPort?.postMessage("ready")
     parentPort?.postMessage(consume(consumer, job))
   }

@@ -23,6 +23,7 @@ const workerOf = <A>(ring: Ring.Ring<A>, job: Partial<Job>) =>
         id: "a",
         producers: 1,
         numbered: false,
+        whenSlow: "block",
         ...job
       }
       const execArgv = ["--conditions=@selvedge/source", "--no-warnings"]
