@@ -70,8 +70,11 @@ export const make = (options?: Options): Backend.Shape => ({
     Effect.flatMap(load(request.program), (program) =>
       Effect.map(
         Effect.acquireRelease(
-          Effect.map(Effect.context<never>(), (context) => {
-            const worker = new FiberWorker(program, request, listener, options ?? {}, Effect.runForkWith(context))
+          Effect.gen(function* () {
+            const fork = Effect.runForkWith(yield* Effect.context<never>())
+            // Made here, so that they wake their takers through the scheduler of who uses them.
+            const queues = { inbox: yield* Queue.unbounded<unknown>(), outbox: yield* Queue.unbounded<unknown>() }
+            const worker = new FiberWorker(program, request, listener, options ?? {}, { ...queues, fork })
             worker.begin()
             return worker
           }),
@@ -155,8 +158,8 @@ class FiberWorker {
   private readonly facts: Facts
   private readonly fork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
   /** What is on its way, in both directions. */
-  private readonly inbox = Effect.runSync(Queue.unbounded<unknown>())
-  private readonly outbox = Effect.runSync(Queue.unbounded<unknown>())
+  private readonly inbox: Queue.Queue<unknown>
+  private readonly outbox: Queue.Queue<unknown>
   private pumps: ReadonlyArray<Fiber.Fiber<unknown, unknown>> = []
   private fiber: Fiber.Fiber<unknown, unknown> | undefined = undefined
   private isGone = false
@@ -167,12 +170,18 @@ class FiberWorker {
     request: Backend.StartRequest,
     listener: Backend.Listener,
     options: Options,
-    fork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
+    ways: {
+      readonly inbox: Queue.Queue<unknown>
+      readonly outbox: Queue.Queue<unknown>
+      readonly fork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
+    }
   ) {
     this.listener = listener
     this.options = options
     this.facts = request.context
-    this.fork = fork
+    this.fork = ways.fork
+    this.inbox = ways.inbox
+    this.outbox = ways.outbox
     // Who is killed says nothing more, also not what its interruption makes it say.
     const send = (wire: unknown): void => void (this.isKilled || Queue.offerUnsafe(this.outbox, wire))
     this.life = WorkerLife.make(program, { context: request.context, regions: request.regions, send })

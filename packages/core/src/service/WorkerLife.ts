@@ -139,15 +139,20 @@ class Life {
 
   private adopt(token: TokenTree.Token): void {
     this.token = token
-    this.whenRequested(token)
     if (this.asked !== undefined) token.requestUnsafe(this.asked)
     if (this.forced) this.forceNow()
   }
 
   /** Whoever asks it to stop, its supervisor hears of it, so that nobody asks it for anything more. */
-  private whenRequested(token: TokenTree.Token): void {
-    Effect.runFork(Effect.map(token.awaitRequested, () => this.send({ _tag: "Stopping" })))
-  }
+  private readonly preStart = ShutdownToken.use((token) =>
+    Effect.andThen(
+      Effect.forkDetach(
+        Effect.map(token.awaitRequested, () => this.send({ _tag: "Stopping" })),
+        { startImmediately: true }
+      ),
+      Effect.sync(() => this.adopt(token))
+    )
+  )
 
   // ---------------------------------------------------------------------------
   // Requests
@@ -238,7 +243,7 @@ class Life {
     const { context, regions } = this.options
     const life = Main.run(this.program.layer, {
       name: context.name,
-      preStart: Effect.map(ShutdownToken, (token) => this.adopt(token)),
+      preStart: this.preStart,
       onStart: this.onStart as Effect.Effect<void>,
       run: this.program.main,
       budgetGiven: () => this.given
