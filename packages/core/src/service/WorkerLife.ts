@@ -22,6 +22,7 @@ import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Failure from "../internal/failure.ts"
+import * as ShutdownPlan from "../shutdown/ShutdownPlan.ts"
 import * as ShutdownReason from "../shutdown/ShutdownReason.ts"
 import { ShutdownToken } from "../shutdown/ShutdownToken.ts"
 import type * as TokenTree from "../shutdown/TokenTree.ts"
@@ -87,7 +88,10 @@ class Life {
   private token: TokenTree.Token | undefined = undefined
   private asked: ShutdownReason.ShutdownReason | undefined = undefined
   private forced = false
+  /** The budget that came with `Stop`. */
   private given: Duration.Duration | undefined = undefined
+  /** The one of a stop that nobody else asked for. */
+  private own: Duration.Duration = Duration.zero
   private services: Context.Context<any> | undefined = undefined
   private readonly early: Array<Request> = []
   private readonly handling = new Map<number, Task.Task<unknown, unknown> | "starting" | "cancelled">()
@@ -147,7 +151,10 @@ class Life {
   private readonly preStart = ShutdownToken.use((token) =>
     Effect.andThen(
       Effect.forkDetach(
-        Effect.map(token.awaitRequested, () => this.send({ _tag: "Stopping" })),
+        Effect.map(token.awaitRequested, () => {
+          const budgetMillis = Duration.toMillis(this.given ?? this.own)
+          this.send({ _tag: "Stopping", budgetMillis })
+        }),
         { startImmediately: true }
       ),
       Effect.sync(() => this.adopt(token))
@@ -241,13 +248,14 @@ class Life {
 
   readonly run: Effect.Effect<WorkerExit.WorkerExit> = Effect.suspend(() => {
     const { context, regions } = this.options
-    const life = Main.run(this.program.layer, {
+    const main = Main.run(this.program.layer, {
       name: context.name,
       preStart: this.preStart,
       onStart: this.onStart as Effect.Effect<void>,
       run: this.program.main,
       budgetGiven: () => this.given
-    }).pipe(
+    })
+    const life = Effect.andThen(this.readBudget, main).pipe(
       Effect.provideService(WorkerContext.WorkerContext, WorkerContext.fromFacts(context)),
       Effect.provideService(WorkerStatus, this.status),
       Effect.provideService(WorkerRegions, regions),
@@ -255,6 +263,10 @@ class Life {
       Effect.map((exit) => exitOf(exit))
     )
     return Effect.tap(life as Effect.Effect<WorkerExit.WorkerExit>, (exit) => Effect.sync(() => this.end(exit)))
+  })
+
+  private readonly readBudget = Effect.map(ShutdownPlan.make(), ({ budgetNanos }) => {
+    this.own = Duration.nanos(budgetNanos)
   })
 
   private end(exit: WorkerExit.WorkerExit): void {

@@ -35,7 +35,7 @@ import * as Stopping from "./internal/stopping.ts"
 import * as OrdinalPool from "./OrdinalPool.ts"
 import type { Policy } from "./Policy.ts"
 import type { Statistics } from "./Statistics.ts"
-import { currentFrames } from "./WorkerContext.ts"
+import { currentFrames, type Facts } from "./WorkerContext.ts"
 import type { WorkerRequest } from "./WorkerRequest.ts"
 import { Workforce } from "./Workforce.ts"
 
@@ -57,6 +57,11 @@ export interface Options {
   /** Stop one worker after the other, the last started first. Default: all at once. */
   readonly lastFirst?: boolean | undefined
   readonly policy?: Policy | undefined
+  /**
+   * Recovers shared memory from a life that has ended: reclaim its strands, make its seats vacant, put its tokens right. Runs
+   * after every life, before its ordinal begins another one or is given to anybody else; within a second.
+   */
+  readonly recover?: ((dead: Facts) => Effect.Effect<unknown, unknown>) | undefined
   /** A container that gives up asks the surrounding service to stop, with the reason `Fatal`. Default false. */
   readonly critical?: boolean | undefined
 }
@@ -178,10 +183,11 @@ export const makeFleet = Effect.fnUntraced(function* (
     token.value.requestUnsafe(ShutdownReason.Fatal({ origin, cause: Cause.fail(error) }))
   }
   const policy = options?.policy ?? {}
+  const recover = options?.recover
   const workforce = yield* Workforce
   return yield* Effect.acquireRelease(
     Effect.sync(() => {
-      const fleet = new Fleet({ ...checked, backend, pool, frames, policy, context, gaveUp, childOf })
+      const fleet = new Fleet({ ...checked, backend, pool, frames, policy, recover, context, gaveUp, childOf })
       const leave = workforce.enrolUnsafe({ name: checked.name, drain: (limits) => Stopping.stop(fleet, limits) })
       return { fleet, leave }
     }),
@@ -201,6 +207,7 @@ const known: Readonly<Record<keyof Options, true>> = {
   grace: true,
   lastFirst: true,
   policy: true,
+  recover: true,
   critical: true
 }
 

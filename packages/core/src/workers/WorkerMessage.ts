@@ -65,7 +65,8 @@ export const FromWorker = Schema.Union([
   Schema.TaggedStruct("Problem", { message: Schema.String }),
   Schema.TaggedStruct("Reloading", {}),
   Schema.TaggedStruct("Restarting", {}),
-  Schema.TaggedStruct("Stopping", {}),
+  /** It takes no requests any more, whoever asked it to stop, and has ended when this budget is over. */
+  Schema.TaggedStruct("Stopping", { budgetMillis: Schema.Finite }),
   Schema.TaggedStruct("Reply", {
     id: Schema.Int,
     /** `Success` and `Failure` are encoded by the request's own schemas; the others are facts. */

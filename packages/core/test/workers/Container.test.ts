@@ -3,6 +3,9 @@ import * as Backend from "@selvedge/core/workers/Backend"
 import * as Container from "@selvedge/core/workers/Container"
 import { AvailableParallelism } from "@selvedge/core/workers/Parallelism"
 import type { WorkerExit } from "@selvedge/core/workers/WorkerExit"
+import * as ShutdownReason from "@selvedge/core/shutdown/ShutdownReason"
+import * as ShutdownToken from "@selvedge/core/shutdown/ShutdownToken"
+import * as TestContainer from "@selvedge/testing/workers/TestContainer"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -189,6 +192,45 @@ describe("stopping", () => {
       assert.deepStrictEqual(yield* Fiber.join(exits), [stopped, stopped])
       yield* pass(60_000)
       assert.deepStrictEqual(yield* lives, ["a 1.1"])
+    }).pipe(on())
+  )
+})
+
+describe("a worker that stops by itself", () => {
+  it.effect(
+    "takes no more requests, and is killed when it has not ended a second after its own budget [W10] [W13]",
+    () =>
+      Effect.gen(function* () {
+        const exits: Array<WorkerExit> = []
+        const container = yield* Container.make({
+          policy: { exited: ({ exit }) => Effect.sync(() => void exits.push(exit)) }
+        })
+        const workers = yield* TestContainer.TestContainer
+        yield* container.run({ name: "a", program: patient, count: 1 })
+        yield* settle
+        yield* workers.say(0, { _tag: "Stopping", budgetMillis: 3000 })
+        yield* settle
+        assert.deepStrictEqual(yield* states(container), ["Stopping"])
+        assert.strictEqual((yield* Effect.flip(container.request(Hang, null))).reason, "NoWorker")
+        yield* pass(3999)
+        assert.deepStrictEqual(exits, [])
+        yield* pass(1)
+        assert.deepStrictEqual(exits, [{ _tag: "Killed", reason: "grace over" }])
+        assert.deepStrictEqual(yield* lives, ["a 0.2"])
+      }).pipe(on())
+  )
+
+  it.effect("is started again by its restart type, whatever it stopped for [W6]", () =>
+    Effect.gen(function* () {
+      const container = yield* Container.make()
+      const leaving = Backend.direct(
+        Effect.andThen(Effect.sleep(1000), ShutdownToken.request(ShutdownReason.Requested({ by: "itself" })))
+      )
+      yield* container.run({ name: "permanent", program: leaving, count: 1 })
+      yield* container.run({ name: "transient", program: leaving, count: 1, restart: "transient" })
+      yield* settle
+      yield* pass(1000)
+      assert.deepStrictEqual(yield* lives, ["permanent 0.2"])
     }).pipe(on())
   )
 })

@@ -55,6 +55,7 @@ export interface Setup {
   readonly graceMillis: number
   readonly lastFirst: boolean
   readonly policy: Policy
+  readonly recover: ((dead: WorkerContext.Facts) => Effect.Effect<unknown, unknown>) | undefined
   readonly context: Context.Context<never>
   /** A supervisor that gives up tells the surrounding service. */
   readonly gaveUp: (error: RestartIntensityExceeded) => void
@@ -202,9 +203,19 @@ export class Fleet {
 
   private word(place: Place, word: Word): void {
     if (word._tag === "Problem") return this.log(Effect.logWarning(`${this.nameOf(place)}: ${word.message}`))
-    if (word._tag !== "Stopping") return
-    place.stopsItself()
+    if (word._tag !== "Stopping" || !place.stopsItself()) return
+    const { life } = place
+    const overdue = Effect.sync(() => {
+      if (life !== undefined && place.life === life) this.kill(place, "grace over")
+    })
+    if (life !== undefined) this.arm(life, Effect.andThen(Effect.sleep(word.budgetMillis + PATIENCE_MILLIS), overdue))
     this.changed()
+  }
+
+  /** One timer for each life: first for its start, then for a stop of its own. */
+  private arm(life: Life, timer: Effect.Effect<void>): void {
+    this.disarm(life)
+    this.timers.set(life, this.run(timer))
   }
 
   private exited(place: Place, life: Life, exit: WorkerExit.WorkerExit): void {
@@ -217,8 +228,35 @@ export class Fleet {
     this.log(isFailure ? Effect.logWarning(line) : Effect.logDebug(line))
     const { exited } = this.setup.policy
     if (exited !== undefined) this.hook("exited", () => exited({ ...event, exit }))
+    const { recover } = this.setup
+    if (recover !== undefined)
+      return this.recover(
+        place,
+        exit,
+        Effect.suspend(() => recover(event.facts))
+      )
     Supervision.decide(this, place, exit)
     this.changed()
+  }
+
+  /** Nobody gets the ordinal, not even its own next life, before what the last one held is put right. */
+  private recover(place: Place, exit: WorkerExit.WorkerExit, recovery: Effect.Effect<unknown, unknown>): void {
+    place.recover(exit)
+    this.changed()
+    const told = recovery.pipe(
+      Effect.timeoutOrElse({
+        duration: PATIENCE_MILLIS,
+        orElse: () => Effect.fail(`not done within ${PATIENCE_MILLIS} ms`)
+      }),
+      Effect.catchCause((cause) => Failure.log(`recovery from ${this.nameOf(place)} failed`, cause))
+    )
+    this.run(
+      Effect.map(told, () => {
+        place.isRecovering = false
+        Supervision.decide(this, place, exit)
+        this.changed()
+      })
+    )
   }
 
   nameOf(place: Place): string {
@@ -266,7 +304,7 @@ export class Fleet {
         else this.armStartup(place, life)
       })
     })
-    this.timers.set(life, this.run(Effect.andThen(Effect.sleep(startupTimeout), late)))
+    this.arm(life, Effect.andThen(Effect.sleep(startupTimeout), late))
   }
 
   private disarm(life: Life): void {

@@ -50,6 +50,8 @@ export class Place {
   lastExit: WorkerExit | undefined = undefined
   /** Somebody wants this worker gone for good. */
   isDismissed = false
+  /** What its last life held in shared memory is being put right. */
+  isRecovering = false
   /** It is being stopped so that it can be started again with its group. */
   inGroup = false
   /** One of its lives was ready. */
@@ -132,9 +134,11 @@ export class Place {
     this.life?.stop(budgetMillis, reason)
   }
 
-  /** The present life says that it is stopping by itself. */
-  stopsItself(): void {
-    if (this.state._tag === "Starting" || this.state._tag === "Ready") this.move(State.Stopping())
+  /** The present life says that it is stopping; `true` if nobody here has told it to. */
+  stopsItself(): boolean {
+    if (this.state._tag !== "Starting" && this.state._tag !== "Ready") return false
+    this.move(State.Stopping())
+    return true
   }
 
   kill(reason: KillReason): void {
@@ -149,9 +153,19 @@ export class Place {
     this.lastExit = exit
   }
 
+  recover(exit: WorkerExit): void {
+    this.isRecovering = true
+    this.move(State.BackingOff({ exit }))
+  }
+
   /** Another life will follow. */
   waitForNext(exit: WorkerExit): void {
-    this.move(State.BackingOff({ exit }))
+    if (this.state._tag !== "BackingOff") this.move(State.BackingOff({ exit }))
+  }
+
+  /** Something of it still holds its ordinal. */
+  get isLive(): boolean {
+    return this.life !== undefined || this.isRecovering
   }
 
   /** No other life will follow. */

@@ -39,7 +39,7 @@ export const limits = (fleet: Fleet, graceMillis: number, reason: string): Limit
   }
 }
 
-const isLive = (place: Place): boolean => place.life !== undefined
+const isLive = (place: Place): boolean => place.isLive
 
 /** Stops what runs in some places; gives those left behind. Whether their places end is not decided here. */
 export const stopPlaces = (
@@ -147,7 +147,7 @@ export const close = (fleet: Fleet): void => {
 
 /** A place with nobody in it has had its last life. */
 export const giveBack = (fleet: Fleet, place: Place): void => {
-  if (place.life === undefined && !place.isEnded) fleet.finish(place, place.lastExit ?? neverBegun)
+  if (!place.isLive && !place.isEnded) fleet.finish(place, place.lastExit ?? neverBegun)
 }
 
 const neverBegun: WorkerExit = { _tag: "Stopped", exitCode: 0, leftBehind: [] }

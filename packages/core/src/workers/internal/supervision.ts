@@ -54,7 +54,7 @@ export const decide = (fleet: Fleet, place: Place, exit: WorkerExit.WorkerExit):
 
 /** A place may still begin another life. */
 const isWaiting = (fleet: Fleet, place: Place): boolean =>
-  fleet.phase === "Open" && !place.isDismissed && place.state._tag === "BackingOff"
+  fleet.phase === "Open" && !place.isDismissed && !place.isRecovering && place.state._tag === "BackingOff"
 
 const restartAlone = (fleet: Fleet, place: Place, exit: WorkerExit.WorkerExit): Effect.Effect<void> =>
   Effect.gen(function* () {
@@ -118,7 +118,7 @@ const runGroup = (fleet: Fleet): Effect.Effect<void> =>
       for (const member of members) member.inGroup = true
       yield* Stopping.stopPlaces(fleet, members, Stopping.limits(fleet, fleet.setup.graceMillis, "group restart"), true)
       // One that not even a kill has ended is on its own; its exit is decided on when it comes.
-      for (const member of members) if (member.life !== undefined) member.inGroup = false
+      for (const member of members) if (member.isLive) member.inGroup = false
       if (!(yield* backOff(fleet, place, exit))) return
       yield* beginInOrder(fleet, members)
     }
@@ -129,7 +129,7 @@ export const beginInOrder = (fleet: Fleet, members: ReadonlyArray<Place>): Effec
   Effect.gen(function* () {
     for (const member of members) {
       if (fleet.group.from !== undefined || fleet.phase !== "Open") return
-      if (member.isEnded || member.isDismissed || member.life !== undefined) continue
+      if (member.isEnded || member.isDismissed || member.isLive) continue
       fleet.begin(member)
       yield* fleet.watchers.until(
         () => member.isReady || member.isEnded || fleet.phase !== "Open" || fleet.group.from !== undefined
