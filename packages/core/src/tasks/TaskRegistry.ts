@@ -38,6 +38,7 @@ import * as Setting from "../config/Setting.ts"
 import * as ShutdownReason from "../shutdown/ShutdownReason.ts"
 import * as ShutdownToken from "../shutdown/ShutdownToken.ts"
 import * as TokenTree from "../shutdown/TokenTree.ts"
+import * as Feed from "./internal/feed.ts"
 import * as Registry from "./internal/registry.ts"
 import type * as Restart from "./internal/restart.ts"
 import type { Task, TaskInfo } from "./Task.ts"
@@ -198,6 +199,7 @@ export const make = Effect.fnUntraced(function* (
   const progress = yield* settings.progressInterval.resolve(options?.progressInterval)
   const surrounding = TokenTree.nodeOf(yield* ShutdownToken.ShutdownToken)
   const context = yield* Effect.context<never>()
+  const feed = yield* Feed.make
   const registry = yield* Effect.acquireRelease(
     Effect.sync(
       () =>
@@ -206,7 +208,8 @@ export const make = Effect.fnUntraced(function* (
           context,
           policies,
           lastWordsNanos: Duration.toNanosUnsafe(lastWords),
-          progressNanos: Duration.toNanosUnsafe(progress)
+          progressNanos: Duration.toNanosUnsafe(progress),
+          feed
         })
     ),
     closing

@@ -31,6 +31,7 @@ import type * as TaskKind from "../TaskKind.ts"
 import { RegistryClosed, RegistryJoining, TaskLimitReached } from "../TaskRegistryError.ts"
 import { Entries } from "./entries.ts"
 import { Entry } from "./entry.ts"
+import type { Feed } from "./feed.ts"
 import { forkNext, forkNow } from "./fork.ts"
 import { JoinRun } from "./join.ts"
 import * as Kinds from "./kinds.ts"
@@ -82,6 +83,8 @@ export class Registry {
   private readonly policies: ReadonlyMap<string, TaskKind.ResolvedPolicy>
   private readonly context: Context.Context<never>
   private readonly clock: Clock.Clock
+  /** Diagnostics, where there are any. */
+  private readonly feed: Feed | undefined
   private stopListening: () => void
   private closed: boolean
   /** The registry's scope has closed: it stays forced, whatever is asked. */
@@ -97,12 +100,14 @@ export class Registry {
     readonly policies: ReadonlyMap<string, TaskKind.ResolvedPolicy>
     readonly lastWordsNanos: bigint
     readonly progressNanos: bigint
+    readonly feed: Feed | undefined
   }) {
     this.surrounding = options.surrounding
     this.context = options.context
     this.policies = options.policies
     this.lastWordsNanos = options.lastWordsNanos
     this.progressNanos = options.progressNanos
+    this.feed = options.feed
     this.clock = Context.get(options.context, Clock.Clock)
     this.token = new TokenTree.TokenNode({ follows: [this.surrounding] })
     this.stopListening = this.listen()
@@ -238,6 +243,7 @@ export class Registry {
     kind.live++
     if (this.entries.size > this.counts.peak) this.counts.peak = this.entries.size
     if (parent !== undefined) (parent.children ??= new Set()).add(entry)
+    this.feed?.started(entry, this.entries.size)
     const context = Context.add(base, CurrentTask, entry)
     const body = restart === undefined ? effect : this.restarting(effect, restart, entry)
     const fiber =
@@ -253,6 +259,7 @@ export class Registry {
       Effect.suspend(() => {
         const restarts = ++entry.more.restarts
         this.counts.restarts++
+        this.feed?.restarted(entry)
         const line = `task ${titleOf(entry)} failed; restart ${restarts} in ${Task.formatAge(delayMillis)}`
         return Effect.andThen(
           Log.harmless(Log.annotated(entry, Effect.logWarning(line, cause))),
@@ -291,18 +298,25 @@ export class Registry {
     const done = this.settle(entry)
     if (!done && entry.state !== "detached") entry.state = "finishing"
     if (Exit.isFailure(exit)) this.noteFailure(entry, exit.cause, context)
-    else this.counts.succeeded++
+    else this.noteSuccess()
     if (entry.waits > 0) this.refuseWaiting()
     if (!done && Exit.isFailure(exit)) this.tearDown(entry)
     if (done) this.announce(entry)
   }
 
+  private noteSuccess(): void {
+    this.counts.succeeded++
+    this.feed?.succeeded()
+  }
+
   private noteFailure(entry: Entry, cause: Cause.Cause<unknown>, context: Context.Context<never>): void {
     if (Cause.hasInterruptsOnly(cause)) {
       this.counts.interrupted++
+      this.feed?.interrupted()
       return
     }
     this.counts.failed++
+    this.feed?.failed(entry)
     const age = Task.formatAge(this.nowMillis() - entry.monotonicMillis)
     Log.write(context, entry, Effect.logError(`task ${titleOf(entry)} failed after ${age}`, cause))
     if (!entry.critical) return
@@ -316,6 +330,7 @@ export class Registry {
     for (let one: Entry | undefined = entry; one?.hasEnded === true && one.state !== "done"; one = one.parent) {
       one.finish()
       this.entries.delete(one)
+      this.feed?.left(one)
       one.kindState.live--
       one.parent?.children!.delete(one)
     }
@@ -375,6 +390,7 @@ export class Registry {
     entry.state = "detached"
     entry.parent = undefined
     this.counts.detached++
+    this.feed?.detached(entry)
     if (parent === undefined) return
     parent.children!.delete(entry)
     if (this.settle(parent)) this.announce(parent)
@@ -411,6 +427,7 @@ export class Registry {
   close(): void {
     if (this.closed) return
     this.closed = true
+    this.feed?.closed(this.size)
     this.refuseWaiting()
     this.watchers.changed()
   }
@@ -463,6 +480,7 @@ export class Registry {
   private listen(): () => void {
     return this.token.listenUnsafe((phase) => {
       if (phase._tag !== "Forced") return
+      this.feed?.forced(this.size)
       this.closed = true
       this.refuseWaiting()
       // A running join does the interrupting itself, so that it can say who was still there.
