@@ -19,7 +19,7 @@ import type * as Scope from "effect/Scope"
  * @since 0.1.0
  */
 export class AllocationFailed extends Schema.TaggedError<AllocationFailed>()("AllocationFailed", {
-  bytes: Schema.Finite,
+  bytes: Schema.Number,
   cause: Schema.Defect()
 }) {
   override get message(): string {
@@ -32,7 +32,7 @@ export class AllocationFailed extends Schema.TaggedError<AllocationFailed>()("Al
  * @since 0.1.0
  */
 export interface Shape {
-  /** A zeroed region of that many bytes, valid at least until the scope closes. */
+  /** A zeroed region of at least that many bytes, a whole number above 0; valid at least until the scope closes. */
   readonly allocate: (bytes: number) => Effect.Effect<SharedArrayBuffer, AllocationFailed, Scope.Scope>
 }
 
@@ -54,5 +54,12 @@ export class SharedMemory extends Context.Service<SharedMemory, Shape>()("@selve
  */
 export const layerThread: Layer.Layer<SharedMemory> = Layer.succeed(SharedMemory, {
   allocate: (bytes) =>
-    Effect.try({ try: () => new SharedArrayBuffer(bytes), catch: (cause) => new AllocationFailed({ bytes, cause }) })
+    Effect.try({
+      try: () => {
+        // The constructor would take it for 0, or for the next whole number below.
+        if (!Number.isInteger(bytes) || bytes < 1) throw new RangeError("wanted a whole number above 0")
+        return new SharedArrayBuffer(bytes)
+      },
+      catch: (cause) => new AllocationFailed({ bytes, cause })
+    })
 })
