@@ -55,7 +55,7 @@ import { InvalidSpace, MappingUnavailable, type NotARegion, NotThere } from "./M
  * @since 0.1.0
  */
 export interface Options {
-  /** Absolute. Made with mode 0700 if it is not there; refused if others may enter it. */
+  /** Absolute. Made with mode 0700 if it is not there, in a directory that is; refused if others may enter it. */
   readonly directory: string
   /** 1 to 24 letters, digits, `-` and `_`. */
   readonly name: string

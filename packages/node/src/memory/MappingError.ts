@@ -166,3 +166,18 @@ export class SpaceBusy extends Schema.TaggedError<SpaceBusy>()("SpaceBusy", {
     return `${this.path}: another process has held its mutex for ${this.waitedMillis} ms`
   }
 }
+
+/**
+ * The system did not map what was there: no addresses left (`RangeError`), too many mappings, a lock that cannot be had.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class MappingFailed extends Schema.TaggedError<MappingFailed>()("MappingFailed", {
+  wanted: Schema.String,
+  found: Schema.String
+}) {
+  override get message(): string {
+    return `wanted ${this.wanted}, found ${this.found}`
+  }
+}

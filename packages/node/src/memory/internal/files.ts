@@ -2,7 +2,7 @@
  * The files of a space: a private directory, a control file, one file for each region.
  *
  * ```text
- *  <directory>/            0700, of this user
+ *  <directory>/            0700, of this user; its parent is there
  *    <name>                0600, the control file, 64 KiB
  *    <name>.<serial>       0600, a region: its bytes, rounded up to 64 KiB, then a seal of 4 KiB
  * ```
@@ -80,13 +80,14 @@ export const prepareDirectory = (directory: unknown): void => {
     throw new FileRefused({ path: directory, differs, wanted, found })
   }
   try {
-    fs.mkdirSync(directory, { recursive: true, mode: 0o700 })
+    fs.mkdirSync(directory, { mode: 0o700 })
   } catch (error) {
-    if (codeOf(error) === "EEXIST" || codeOf(error) === "ENOTDIR") refuse("directory", "a directory", "a file")
-    throw refusedBy(directory, error)
+    const code = codeOf(error)
+    if (code === "ENOENT" || code === "ENOTDIR") refuse("directory", "a directory it can be made in", code)
+    if (code !== "EEXIST") throw refusedBy(directory, error)
   }
   const found = fs.lstatSync(directory)
-  if (!found.isDirectory()) refuse("directory", "a directory", "a symbolic link")
+  if (!found.isDirectory()) refuse("directory", "a directory", found.isFile() ? "a file" : "a symbolic link")
   checkPrivate(directory, found, 0o700)
 }
 

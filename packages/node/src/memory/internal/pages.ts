@@ -13,6 +13,7 @@
  *
  * @internal
  */
+import { MappingFailed } from "../MappingError.ts"
 
 declare const WebAssembly: {
   readonly Memory: new (descriptor: { readonly initial: number; readonly maximum: number; readonly shared: true }) => {
@@ -29,8 +30,12 @@ export const MOST_BYTES = 2 ** 31
 /** The size of a region that holds so many bytes. */
 export const roundUpToPage = (bytes: number): number => Math.ceil(bytes / WASM_PAGE_BYTES) * WASM_PAGE_BYTES
 
-/** Fresh zeroed pages; `bytes` is a multiple of a page. Throws a `RangeError` where there is no address space for it. */
+/** Fresh zeroed pages; `bytes` is a multiple of a page. Throws `MappingFailed` where there are no addresses for them. */
 export const pages = (bytes: number): SharedArrayBuffer => {
   const count = bytes / WASM_PAGE_BYTES
-  return new WebAssembly.Memory({ initial: count, maximum: count, shared: true }).buffer
+  try {
+    return new WebAssembly.Memory({ initial: count, maximum: count, shared: true }).buffer
+  } catch (error) {
+    throw new MappingFailed({ wanted: `addresses for ${bytes} bytes`, found: String(error) })
+  }
 }

@@ -23,6 +23,7 @@ import * as fs from "node:fs"
 import {
   FileRefused,
   InvalidSpace,
+  MappingFailed,
   NotARegion,
   NotThere,
   RegionTaken,
@@ -33,21 +34,31 @@ import {
 import * as Control from "./control.ts"
 import * as Files from "./files.ts"
 import * as Layout from "./layout.ts"
+import { NativeError } from "./native.ts"
 import * as Outward from "./outward.ts"
 import { MOST_BYTES, pages, roundUpToPage } from "./pages.ts"
 import type { Watcher } from "./watcher.ts"
 
 /** Whatever may be wrong with a space that is there. */
-export type SpaceError = FileRefused | InvalidSpace | NotThere | RegionTaken | SpaceBusy | SpaceFull | SpaceTaken
+export type SpaceError =
+  | FileRefused
+  | InvalidSpace
+  | MappingFailed
+  | NotThere
+  | RegionTaken
+  | SpaceBusy
+  | SpaceFull
+  | SpaceTaken
 
-const errors = [FileRefused, InvalidSpace, NotThere, RegionTaken, SpaceBusy, SpaceFull, SpaceTaken]
+const errors = [FileRefused, InvalidSpace, MappingFailed, NotThere, RegionTaken, SpaceBusy, SpaceFull, SpaceTaken]
 
-/** Runs what throws those errors; anything else it throws is a defect. */
+/** Runs what throws those errors, or `NativeError`; anything else it throws is a defect. */
 export const attempt = <A>(run: () => A): Effect.Effect<A, SpaceError> =>
   Effect.suspend(() => {
     try {
       return Effect.succeed(run())
     } catch (error) {
+      if (error instanceof NativeError) return Effect.fail(new MappingFailed({ wanted: error.call, found: error.code }))
       return errors.some((known) => error instanceof known) ? Effect.fail(error as SpaceError) : Effect.die(error)
     }
   })
