@@ -3,6 +3,9 @@
  *
  * @since 0.1.0
  */
+export * as DumpSocket from "./diagnostics/DumpSocket.ts"
+export * as NodeWatchdog from "./diagnostics/NodeWatchdog.ts"
+export * as NodeWatchdogError from "./diagnostics/NodeWatchdogError.ts"
 export * as HttpStopAccepting from "./http/HttpStopAccepting.ts"
 export * as KeepAlive from "./main/KeepAlive.ts"
 export * as MappedMemory from "./memory/MappedMemory.ts"

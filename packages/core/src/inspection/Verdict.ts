@@ -155,16 +155,23 @@ export const judgeStrands = (watch: Watch, strands: ReadonlyArray<Row>, policy: 
     .toSorted((a, b) => b.forMillis / b.limitMillis - a.forMillis / a.limitMillis)
 
 /**
+ * A loop that has been silent for long.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Suspect {
+  readonly loop: Row
+  readonly forMillis: number
+}
+
+/**
  * Loops that have been silent for so long that it is worth asking who holds them, with how long.
  *
  * @category operations
  * @since 0.1.0
  */
-export const suspects = (
-  watch: Watch,
-  loops: ReadonlyArray<Row>,
-  policy: Policy
-): ReadonlyArray<{ readonly loop: Row; readonly forMillis: number }> => {
+export const suspects = (watch: Watch, loops: ReadonlyArray<Row>, policy: Policy): ReadonlyArray<Suspect> => {
   const least = leastBlocked(policy)
   return loops
     .filter((loop) => loop.state !== "parked")
@@ -180,7 +187,7 @@ export const suspects = (
  * @since 0.1.0
  */
 export const judgeLoop = (
-  { forMillis, loop }: { readonly loop: Row; readonly forMillis: number },
+  { forMillis, loop }: Suspect,
   culprit: Culprit | undefined,
   policy: Policy
 ): Verdict | undefined => {

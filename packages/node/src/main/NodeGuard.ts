@@ -33,7 +33,7 @@ import type * as Scope from "effect/Scope"
 import type { Worker } from "node:worker_threads"
 import { isMainThread } from "node:worker_threads"
 import * as GuardMemory from "./internal/guardMemory.ts"
-import { abilities as abilitiesOf } from "./internal/leaveProcess.ts"
+import { type Abilities, abilities as abilitiesOf } from "./internal/leaveProcess.ts"
 import { startThread } from "./internal/startThread.ts"
 
 /**
@@ -138,6 +138,37 @@ export const make: Effect.Effect<NodeGuard, never, Scope.Scope> = Effect.gen(fun
  * @since 0.1.0
  */
 export const layer: Layer.Layer<never> = Layer.effect(Guard.Guard, make)
+
+/**
+ * What this process can do to end itself. Ask in the main thread: a worker gets other answers.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type { Abilities }
+
+/**
+ * @category operations
+ * @since 0.1.0
+ */
+export const abilities: () => Abilities = abilitiesOf
+
+/**
+ * Ends the process from a thread beside the main one, as a guard does whose deadline has passed: for a watchdog that was
+ * told to. Returns at once.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const endFromThreadUnsafe = (options: {
+  readonly exitCode: number
+  readonly report: string
+  readonly abilities: Abilities
+}): void => {
+  const memory = GuardMemory.make()
+  GuardMemory.write(memory, { deadline: GuardMemory.now(), exitCode: options.exitCode & 255 }, options.report)
+  startThread("guardThread", { buffer: memory.buffer, abilities: options.abilities })
+}
 
 const watchThread = (memory: GuardMemory.Memory, warn: (message: string) => void): void => {
   if (!isMainThread) {

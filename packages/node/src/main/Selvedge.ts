@@ -23,6 +23,8 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { closeSync, constants, openSync, writeFileSync, writeSync } from "node:fs"
 import { availableParallelism } from "node:os"
+import * as NodeWatchdog from "../diagnostics/NodeWatchdog.ts"
+import { SocketRefused } from "../diagnostics/NodeWatchdogError.ts"
 import { leaveProcess, leaveProcessNow } from "./internal/leaveProcess.ts"
 import * as KeepAlive from "./KeepAlive.ts"
 import * as NodeGuard from "./NodeGuard.ts"
@@ -47,6 +49,11 @@ export interface Options<in out A = never> extends Main.Options<A> {
   readonly logger?: Layer.Layer<never> | undefined
   /** Whether a thread of its own watches the deadline (default). Without it a blocked event loop is never ended. */
   readonly guard?: boolean | undefined
+  /**
+   * A thread of its own sees when the event loop does not turn, and names the task that holds it; see docs/watchdog.md.
+   * Without this option there is none, unless `SELVEDGE_WATCHDOG` says so.
+   */
+  readonly watchdog?: NodeWatchdog.Options | undefined
 }
 
 /**
@@ -107,24 +114,30 @@ export const run = <A, E>(layer: Layer.Layer<A, E, Provided>, options?: Options<
     if (Exit.isSuccess(exit)) return
     // Settings that cannot be used, or a mistake of ours; a failure of the service is in its outcome.
     const error = Cause.squash(exit.cause)
-    const text = Setting.isInvalidSetting(error) ? `selvedge: ${error.message}` : Cause.pretty(exit.cause)
+    const text = isRefusal(error) ? `selvedge: ${error.message}` : Cause.pretty(exit.cause)
     writeSync(2, `${text}\n`)
     leaveProcess(1)
   })
 }
 
+const isRefusal = (error: unknown): error is Setting.InvalidSetting | SocketRefused =>
+  Setting.isInvalidSetting(error) || error instanceof SocketRefused
+
 const program = Effect.fnUntraced(function* <A, E>(
   layer: Layer.Layer<A, E, Provided>,
-  { guard: guardOption, report: reportOption, ...options }: Omit<Options<A>, "logger">
-): Effect.fn.Return<void, Main.AlreadyRunning | Setting.InvalidSetting, Scope.Scope> {
+  { guard: guardOption, report: reportOption, watchdog: watchdogOption, ...options }: Omit<Options<A>, "logger">
+): Effect.fn.Return<void, Main.AlreadyRunning | Setting.InvalidSetting | SocketRefused, Scope.Scope> {
   const report = yield* settings.report.resolve(reportOption)
   const withGuard = yield* settings.guard.resolve(guardOption)
   yield* KeepAlive.hold
   const signals = yield* NodeSignals.make()
+  const watchdog = yield* NodeWatchdog.make({ name: options.name, ...(watchdogOption ?? { action: "off" }) })
+  if (watchdog.socket !== undefined) yield* Effect.logInfo(`dumps can be asked for at ${watchdog.socket}`)
   const guard = withGuard ? yield* NodeGuard.make : yield* Guard.Guard
   const outcome = yield* Main.run(layer, options).pipe(
     Effect.provideService(Signals.Signals, signals),
     Effect.provideService(Guard.Guard, guard),
+    Effect.provideContext(watchdog.services),
     Effect.provideService(CoreKeepAlive.KeepAlive, KeepAlive.holdUnsafe),
     Effect.provideService(AvailableParallelism, availableParallelism()),
     Effect.provide(WorkerContext.layerMain({ name: options.name }))

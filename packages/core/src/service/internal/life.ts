@@ -28,6 +28,7 @@ import type { Budget, PhaseName, Timeline } from "../../shutdown/ShutdownPlan.ts
 import * as ShutdownPlan from "../../shutdown/ShutdownPlan.ts"
 import * as ShutdownReason from "../../shutdown/ShutdownReason.ts"
 import type * as Report from "../../shutdown/ShutdownReport.ts"
+import { ShutdownToken } from "../../shutdown/ShutdownToken.ts"
 import * as TokenTree from "../../shutdown/TokenTree.ts"
 import type { Straggler } from "../../shutdown/Straggler.ts"
 import type * as Task from "../../tasks/Task.ts"
@@ -134,6 +135,7 @@ export class Life {
     })
     this.inspected = this.context.pipe(
       Context.add(TaskRegistry.TaskRegistry, this.tasks),
+      Context.add(ShutdownToken, this.root),
       Context.add(DumpSources.DumpSources, DumpSources.makeUnsafe()),
       Context.add(DumpFacts.Service, () => this.facts())
     )

@@ -1,0 +1,89 @@
+/**
+ * Asks another thread who holds it, through the inspector. For the watchdog's thread.
+ *
+ * A session is opened for one question and closed with its answer. The main thread is asked directly. A worker is asked by
+ * way of the main thread's session, which hands messages on without help of the main thread's loop; a worker that is not
+ * listed there has ended.
+ *
+ * **Invariants**
+ *
+ * 1. One question per thread at a time: while native code keeps a thread from answering, nobody asks again.
+ * 2. A hook that does not come back within `HOOK_MILLIS` is stopped, and the code it interrupted goes on.
+ *
+ * @internal
+ */
+import type * as DumpSchema from "@selvedge/core/inspection/DumpSchema"
+import type { Session } from "node:inspector"
+import * as Hook from "./hook.ts"
+
+const HOOK_MILLIS = 500
+
+/** The id of the main thread. */
+const MAIN = 0
+
+/** What came back; `gone` if the thread has ended, `none` if it has no hook or its hook failed. */
+export type Reply = { readonly _tag: "Answer"; readonly answer: Hook.Answer } | { readonly _tag: "gone" | "none" }
+
+interface Evaluated {
+  readonly result?: { readonly value?: unknown }
+}
+
+export class Probe {
+  private readonly isPermitted: boolean
+  private readonly asked = new Map<number, Promise<Reply>>()
+
+  constructor(isPermitted: boolean) {
+    this.isPermitted = isPermitted
+  }
+
+  /** Asks, or joins the question that is open. Settles when the thread answers, which may be never. */
+  ask(threadId: number, occasion: DumpSchema.Occasion | undefined): Promise<Reply> {
+    const open = this.asked.get(threadId)
+    if (open !== undefined) return open
+    const reply = this.question(threadId, occasion).catch((): Reply => ({ _tag: "none" }))
+    this.asked.set(threadId, reply)
+    void reply.then(() => this.asked.delete(threadId))
+    return reply
+  }
+
+  private question(threadId: number, occasion: DumpSchema.Occasion | undefined): Promise<Reply> {
+    if (!this.isPermitted) return Promise.resolve({ _tag: "none" })
+    const { Session } = process.getBuiltinModule("node:inspector")
+    const session = new Session()
+    session.connectToMainThread()
+    const params = { expression: Hook.expression(occasion), returnByValue: true, silent: true, timeout: HOOK_MILLIS }
+    const reply = threadId === MAIN ? evaluate(session, params) : evaluateInWorker(session, threadId, params)
+    return reply.finally(() => session.disconnect())
+  }
+}
+
+const replyOf = (evaluated: Evaluated | undefined): Reply => {
+  const value = evaluated?.result?.value
+  return typeof value === "string" ? { _tag: "Answer", answer: JSON.parse(value) } : { _tag: "none" }
+}
+
+const evaluate = (session: Session, params: object): Promise<Reply> =>
+  new Promise((resolve) => {
+    session.post("Runtime.evaluate", params, (error: Error | null, found?: object) =>
+      resolve(error === null ? replyOf(found) : { _tag: "none" })
+    )
+  })
+
+const evaluateInWorker = (session: Session, threadId: number, params: object): Promise<Reply> =>
+  new Promise((resolve) => {
+    let found = false
+    session.on("NodeWorker.attachedToWorker", ({ params: { sessionId, workerInfo } }) => {
+      if (!workerInfo.title.startsWith(`[worker ${threadId}]`)) return
+      found = true
+      const message = JSON.stringify({ id: 1, method: "Runtime.evaluate", params })
+      session.post("NodeWorker.sendMessageToWorker", { sessionId, message })
+    })
+    session.on("NodeWorker.receivedMessageFromWorker", ({ params: { message } }) => {
+      const { id, result }: { readonly id?: number; readonly result?: Evaluated } = JSON.parse(message)
+      if (id === 1) resolve(replyOf(result))
+    })
+    session.post("NodeWorker.enable", { waitForDebuggerOnStart: false }, (error) => {
+      if (error !== null) resolve({ _tag: "none" })
+      else if (!found) resolve({ _tag: "gone" })
+    })
+  })
