@@ -20,6 +20,7 @@
  * @since 0.1.0
  */
 import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
@@ -32,6 +33,7 @@ import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as Setting from "../config/Setting.ts"
 import * as DumpFacts from "../inspection/DumpFacts.ts"
+import type { WorkerRow } from "../inspection/DumpSchema.ts"
 import { DumpSources } from "../inspection/DumpSources.ts"
 import * as Failure from "../internal/failure.ts"
 import * as ShutdownPlan from "../shutdown/ShutdownPlan.ts"
@@ -42,7 +44,7 @@ import * as TokenTree from "../shutdown/TokenTree.ts"
 import type * as TaskKind from "../tasks/TaskKind.ts"
 import * as TaskRegistry from "../tasks/TaskRegistry.ts"
 import * as WorkerContext from "../workers/WorkerContext.ts"
-import { Workforce } from "../workers/Workforce.ts"
+import { type Member, Workforce } from "../workers/Workforce.ts"
 import * as ExitCode from "./ExitCode.ts"
 import { Guard } from "./Guard.ts"
 import { listen } from "./internal/events.ts"
@@ -355,6 +357,18 @@ const finish = (life: Life): Outcome => {
   return { exitCode, reason: life.reason, error: Results.error(life), report }
 }
 
+/** The workers of a container, as a dump shows them. */
+const workerRows = (member: Member): Effect.Effect<ReadonlyArray<typeof WorkerRow.Type>> =>
+  Effect.map(Clock.currentTimeMillis, (now) =>
+    member.rowsUnsafe().map(({ frames, generation, name, startedAt, state }) => ({
+      name,
+      state,
+      frames,
+      generation,
+      ageMillis: startedAt === undefined ? null : Math.max(0, now - startedAt)
+    }))
+  )
+
 /** A worker's own context, where this service is a worker's; else that of a main program. */
 const whoAmI = (life: Life): WorkerContext.Shape =>
   Option.getOrElse(Context.getOption(life.context, WorkerContext.WorkerContext), () =>
@@ -392,7 +406,12 @@ const surroundings = (life: Life) => {
     Context.add(Workforce, {
       enrolUnsafe: (member) => {
         life.workforce.add(member)
-        return () => void life.workforce.delete(member)
+        const source = { subject: "workers", name: member.name, read: workerRows(member) } as const
+        const forget = Context.get(life.inspected, DumpSources).addUnsafe(source)
+        return () => {
+          life.workforce.delete(member)
+          forget()
+        }
       }
     })
   )

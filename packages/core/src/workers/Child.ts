@@ -8,6 +8,7 @@
 import * as Data from "effect/Data"
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
+import type { Frame } from "./Frame.ts"
 import type { NotReady } from "./ContainerError.ts"
 import type { Facts } from "./WorkerContext.ts"
 import type { WorkerExit } from "./WorkerExit.ts"
@@ -50,7 +51,11 @@ export interface Row {
   readonly serviceOrdinal: number
   /** Of the present life, or of the last. */
   readonly generation: number
+  /** Outermost first, this worker last; empty before the first life. */
+  readonly frames: ReadonlyArray<Frame>
   readonly state: State["_tag"]
+  /** When the present life began, in milliseconds since 1970. */
+  readonly startedAt: number | undefined
   /** The last line of status the present life sent. */
   readonly text: string | undefined
   /** Where the present life runs: `pid 4711`, `thread 3`. */

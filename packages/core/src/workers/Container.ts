@@ -188,7 +188,11 @@ export const makeFleet = Effect.fnUntraced(function* (
   return yield* Effect.acquireRelease(
     Effect.sync(() => {
       const fleet = new Fleet({ ...checked, backend, pool, frames, policy, recover, context, gaveUp, childOf })
-      const leave = workforce.enrolUnsafe({ name: checked.name, drain: (limits) => Stopping.stop(fleet, limits) })
+      const leave = workforce.enrolUnsafe({
+        name: checked.name,
+        rowsUnsafe: () => rowsOf(fleet),
+        drain: (limits) => Stopping.stop(fleet, limits)
+      })
       return { fleet, leave }
     }),
     ({ fleet, leave }) =>
@@ -257,10 +261,12 @@ const checkOptions = Effect.fnUntraced(function* (options: Options) {
 // The container
 // -----------------------------------------------------------------------------
 
+const rowsOf = (fleet: Fleet): ReadonlyArray<Row> => fleet.places.map((place) => place.row)
+
 /** @internal */
 export const shapeOf = (fleet: Fleet): Container => {
   const { graceMillis, name } = fleet.setup
-  const statusUnsafe = (): ReadonlyArray<Row> => fleet.places.map((place) => place.row)
+  const statusUnsafe = (): ReadonlyArray<Row> => rowsOf(fleet)
   return {
     name,
     spawn: (spec) => Effect.map(start(fleet, { ...spec, count: 1 }), (children) => children[0]!),

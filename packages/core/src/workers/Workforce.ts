@@ -7,6 +7,7 @@
  */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
+import type { Row } from "./Child.ts"
 
 /**
  * How long a stop may take, from whoever asks for it. All of it may become shorter while it runs.
@@ -35,6 +36,8 @@ export interface Limits {
  */
 export interface Member {
   readonly name: string
+  /** One row for each of its workers, for dumps. */
+  readonly rowsUnsafe: () => ReadonlyArray<Row>
   /** Stops all of its workers; gives the names of those left behind. Ends by the limits whatever the workers do. */
   readonly drain: (limits: Limits) => Effect.Effect<ReadonlyArray<string>>
 }

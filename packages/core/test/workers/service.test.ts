@@ -11,6 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as TestClock from "effect/testing/TestClock"
+import * as TestConsole from "effect/testing/TestConsole"
 import { makeStage, pass, play, settle } from "../service/stage.ts"
 import { failingAfter, patient, slow } from "./stage.ts"
 
@@ -170,6 +171,30 @@ describe("a service with workers", () => {
         { name: "gateway", generation: 0, frames: [] },
         { name: "parser", generation: 1, frames: [{ kind: "fiber", ordinal: 0, generation: 1, name: "parser" }] }
       ])
+    })
+  )
+})
+
+describe("a dump of a service", () => {
+  it.effect("shows every worker with its frames, its generation and how long it has lived [D6] [W4]", () =>
+    Effect.gen(function* () {
+      let hand: TestContainer.Shape | undefined
+      const App = withWorkers({ program: patient }, undefined, (workers) => {
+        hand = workers
+      })
+      const stage = yield* makeStage
+      const main = yield* stage.launch(App)
+      yield* settle
+      yield* hand!.crash(1)
+      yield* pass(5000)
+      stage.signals.signalUnsafe("SIGQUIT")
+      yield* settle
+      const dump = (yield* TestConsole.errorLines).map(String).join("\n")
+      assert.include(dump, '"parser" [fiber 0] generation 1, Ready for 5.')
+      assert.include(dump, '"parser" [fiber 1] generation 2, Ready for 5.')
+      stage.signals.signalUnsafe("SIGTERM")
+      yield* pass(30_000)
+      yield* Fiber.join(main)
     })
   )
 })

@@ -181,7 +181,9 @@ export class Place {
       ordinal: this.claim.ordinal,
       serviceOrdinal: this.serviceOrdinal,
       generation: this.facts?.generation ?? 0,
+      frames: this.facts?.frames ?? [],
       state: this.state._tag,
+      startedAt: this.life === undefined ? undefined : this.facts?.startedAt,
       text: this.life?.text,
       place: this.life?.place,
       lastExit: this.lastExit
