@@ -2,34 +2,35 @@
  * The gateway, put together.
  *
  * ```text
- *   POST /ingest ──▶ Intake ──(background loop)──▶ Aggregates ──▶ GET /top, GET /stream
- *    (RpcHandler)                                     │  ▲
- *                                (maintenance, flush) ▼  │ (restored at the start)
- *                                                  SnapshotFile
+ *                 parse                      ┌▶ worker 0: counts ─▶ gateway.0.sqlite
+ *   POST /ingest ◀─────▶ Workers ──▶ ring ───┤     (restored at the start, and after a crash)
+ *    (RpcHandler)           ▲                └▶ worker 1: counts ─▶ gateway.1.sqlite
+ *                           │ summaries
+ *                        Totals ──▶ GET /top, GET /stream
  * ```
  */
 import type { TaskKind } from "@selvedge/core"
+import { ThreadedBackend } from "@selvedge/node"
 import * as Effect from "effect/Effect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServer from "effect/http/HttpServer"
 import * as Layer from "effect/Layer"
-import { Aggregates } from "./Aggregates.ts"
-import { Intake } from "./Intake.ts"
 import * as Ingest from "./routes/ingest.ts"
 import * as Ready from "./routes/ready.ts"
 import * as StreamRoute from "./routes/stream.ts"
 import * as Top from "./routes/top.ts"
+import * as WorkersRoute from "./routes/workers.ts"
 import * as Server from "./Server.ts"
-import { Settings } from "./Settings.ts"
-import { SnapshotFile } from "./SnapshotFile.ts"
-import * as Snapshots from "./Snapshots.ts"
+import { environmentOf, Settings } from "./Settings.ts"
+import { Totals } from "./Totals.ts"
+import * as Workers from "./Workers.ts"
 
 /** How many clients may stream at once; one more is answered 503. */
 export const kinds: Readonly<Record<string, TaskKind.Policy>> = {
   PeerConnection: { limit: 1000, whenFull: "refuse" }
 }
 
-export const routes = Layer.mergeAll(Ingest.layer, Top.layer, StreamRoute.layer, Ready.layer)
+export const routes = Layer.mergeAll(Ingest.layer, Top.layer, StreamRoute.layer, WorkersRoute.layer, Ready.layer)
 
 export const announce = Layer.effectDiscard(
   HttpServer.addressFormattedWith((address) => Effect.logInfo(`gateway listening on ${address}`))
@@ -37,12 +38,18 @@ export const announce = Layer.effectDiscard(
 
 const serve = HttpRouter.serve(routes, { disableLogger: true, disableListenLog: true })
 
+/** The workers are threads, with the settings of this process. */
+export const backend = Layer.unwrap(
+  Effect.map(Settings, (settings) => ThreadedBackend.layer({ env: { ...process.env, ...environmentOf(settings) } }))
+)
+
 /** What stands behind the routes. */
-export const behind = Intake.layer.pipe(Layer.provideMerge(Aggregates.layer), Layer.provideMerge(SnapshotFile.layer))
+export const behind = Totals.layer.pipe(Layer.provideMerge(Workers.layer))
 
 /** All of it. The server is part of what it provides: whoever runs it may ask for its address. */
-export const layer = Layer.mergeAll(serve, Snapshots.layer, announce).pipe(
+export const layer = Layer.mergeAll(serve, announce).pipe(
   Layer.provide(behind),
+  Layer.provide(backend),
   Layer.provideMerge(Server.layer),
   Layer.provide(Settings.layer)
 )

@@ -6,7 +6,7 @@
  */
 import { Setting } from "@selvedge/core"
 import * as Context from "effect/Context"
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Path from "node:path"
@@ -26,7 +26,9 @@ const declared = {
     min: "10 millis",
     max: "1 minute"
   }),
-  bufferedEvents: Setting.integer("GATEWAY_BUFFERED_EVENTS", "bufferedEvents", { default: 10_000, min: 1, max: 1e6 }),
+  workers: Setting.integer("GATEWAY_WORKERS", "workers", { default: 2, min: 1, max: 64 }),
+  restarts: Setting.integer("GATEWAY_RESTARTS", "restarts", { default: 3, min: 0, max: 1e6 }),
+  bufferedEvents: Setting.integer("GATEWAY_BUFFERED_EVENTS", "bufferedEvents", { default: 16_384, min: 1, max: 1e6 }),
   maxKeys: Setting.integer("GATEWAY_MAX_KEYS", "maxKeys", { default: 100_000, min: 1, max: 1e7 }),
   maxLineBytes: Setting.integer("GATEWAY_MAX_LINE_BYTES", "maxLineBytes", { default: 16_384, min: 64, max: 1_048_576 }),
   maxBodyBytes: Setting.integer("GATEWAY_MAX_BODY_BYTES", "maxBodyBytes", {
@@ -45,19 +47,37 @@ interface Shape {
   readonly whenUnusable: "refuse" | "begin-anew"
   readonly snapshotEvery: Duration.Duration
   readonly streamEvery: Duration.Duration
-  /** Events between a request and the table; a full buffer slows the senders down. */
+  /** The file of one worker: `gateway.sqlite` becomes `gateway.0.sqlite`. */
+  readonly fileOf: (ordinal: number) => string
+  readonly workers: number
+  /** How many restarts of workers within 5 seconds are not too many. */
+  readonly restarts: number
+  /** Events between a request and a snapshot, the next power of two of them; a full ring slows the senders down. */
   readonly bufferedEvents: number
   readonly maxKeys: number
   readonly maxLineBytes: number
   readonly maxBodyBytes: number
 }
 
+/** What the workers need of it, as their environment: they read it with the same declarations. */
+export const environmentOf = (settings: Shape): Readonly<Record<string, string>> => ({
+  GATEWAY_DB: settings.database,
+  GATEWAY_WORKERS: String(settings.workers),
+  GATEWAY_MAX_KEYS: String(settings.maxKeys),
+  GATEWAY_SNAPSHOT_EVERY: String(Duration.toMillis(settings.snapshotEvery))
+})
+
 export class Settings extends Context.Service<Settings, Shape>()("gateway/Settings") {
   static readonly make = Effect.gen(function* () {
+    const database = Path.resolve((yield* declared.database.resolve(undefined)) ?? "gateway.sqlite")
+    const { dir, ext, name } = Path.parse(database)
     return Settings.of({
       host: yield* declared.host.resolve(undefined),
       port: yield* declared.port.resolve(undefined),
-      database: Path.resolve((yield* declared.database.resolve(undefined)) ?? "gateway.sqlite"),
+      database,
+      fileOf: (ordinal) => Path.join(dir, `${name}.${ordinal}${ext}`),
+      workers: yield* declared.workers.resolve(undefined),
+      restarts: yield* declared.restarts.resolve(undefined),
       whenUnusable: yield* declared.whenUnusable.resolve(undefined),
       snapshotEvery: yield* declared.snapshotEvery.resolve(undefined),
       streamEvery: yield* declared.streamEvery.resolve(undefined),

@@ -1,78 +1,81 @@
 /**
- * The SQLite file behind the snapshots.
+ * The SQLite file of one worker.
  *
- * Opening takes the file for this process alone, so two gateways never write the same one, and reads it as a whole: a
+ * Opening takes the file for this worker alone, so no two ever write the same one, and reads it as a whole: a
  * file that is locked, not ours, corrupt or inconsistent is refused before anything is served. Each write is one
  * transaction, so whatever happens in the middle of it the file holds the snapshot before.
  *
  * **Layout**
  *
  * - `aggregate (key, count, sum, min, max)`: one row a key
- * - `snapshot (id, number, events, taken_at)`: one row; `events` is the sum of all counts, which is how a reader sees
- *   that a snapshot is whole
+ * - `snapshot (id, number, events, taken_at, workers, last_event)`: one row; `events` is the sum of all counts, which is how a reader
+ *   sees that a snapshot is whole; `last_event` is the number of the last event that is in it or is another worker's; `workers` is how many
+ *   there are, because another number would count a key twice
  */
 import * as Clock from "effect/Clock"
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { existsSync, renameSync, statSync } from "node:fs"
 import { DatabaseSync } from "node:sqlite"
-import { Settings } from "./Settings.ts"
 import { describe, SnapshotFailed, SnapshotUnusable } from "./SnapshotError.ts"
 import type { Aggregate, Table } from "./Table.ts"
 
-export class SnapshotFile extends Context.Service<
-  SnapshotFile,
-  {
-    readonly path: string
-    /** What the file held when it was opened. */
-    readonly restored: ReadonlyArray<Aggregate>
-    /** Writes what changed in a table, all of it or nothing. */
-    readonly write: (table: Table) => Effect.Effect<void, SnapshotFailed>
-  }
->()("gateway/SnapshotFile") {
-  static readonly layer = Layer.effect(
-    SnapshotFile,
-    Effect.gen(function* () {
-      const { database, whenUnusable } = yield* Settings
-      return yield* open(database).pipe(
-        Effect.catchTag("SnapshotUnusable", (problem) =>
-          whenUnusable === "begin-anew" ? Effect.andThen(moveAside(problem), open(database)) : Effect.fail(problem)
-        )
-      )
-    })
-  )
+export interface SnapshotFile {
+  readonly path: string
+  /** What the file held when it was opened. */
+  readonly restored: ReadonlyArray<Aggregate>
+  /** Of the last event it knew of then; 0 in a new file. */
+  readonly number: number
+  /** Writes what changed in a table and the number of the last event, all of it or nothing. */
+  readonly write: (table: Table, number: number) => Effect.Effect<void, SnapshotFailed>
 }
+
+/** Opens the file, or moves one aside that cannot be used. */
+export const openOrBeginAnew = (
+  path: string,
+  workers: number
+): Effect.Effect<SnapshotFile, SnapshotUnusable, Scope.Scope> =>
+  Effect.catch(open(path, workers), (problem) => Effect.andThen(moveAside(problem), open(path, workers)))
 
 /** "Selv" in ASCII: marks a file as ours. */
 const APPLICATION_ID = 0x53656c76
+
+/** Of the layout. */
+const VERSION = 2
 
 const SCHEMA = `
   CREATE TABLE aggregate (
     key TEXT PRIMARY KEY, count INTEGER NOT NULL, sum REAL NOT NULL, min REAL NOT NULL, max REAL NOT NULL
   ) STRICT, WITHOUT ROWID;
   CREATE TABLE snapshot (
-    id INTEGER PRIMARY KEY CHECK (id = 1), number INTEGER NOT NULL, events INTEGER NOT NULL, taken_at INTEGER NOT NULL
+    id INTEGER PRIMARY KEY CHECK (id = 1), number INTEGER NOT NULL, events INTEGER NOT NULL, taken_at INTEGER NOT NULL,
+    workers INTEGER NOT NULL, last_event INTEGER NOT NULL
   ) STRICT;
-  INSERT INTO snapshot VALUES (1, 0, 0, 0);
   PRAGMA application_id = ${APPLICATION_ID};
+  PRAGMA user_version = ${VERSION};
 `
 
-const open = (path: string): Effect.Effect<SnapshotFile["Service"], SnapshotUnusable, Scope.Scope> =>
+export const open = (path: string, workers: number): Effect.Effect<SnapshotFile, SnapshotUnusable, Scope.Scope> =>
   Effect.gen(function* () {
     const unusable = (why: string) => new SnapshotUnusable({ path, why })
     const db = yield* Effect.acquireRelease(
       Effect.try({ try: () => new DatabaseSync(path, { timeout: 200 }), catch: (error) => unusable(describe(error)) }),
       (db) => Effect.sync(() => db.close())
     )
-    const found = yield* Effect.try({ try: () => check(db), catch: (error) => unusable(describe(error)) })
+    const found = yield* Effect.try({ try: () => check(db, workers), catch: (error) => unusable(describe(error)) })
     if (typeof found === "string") return yield* unusable(found)
-    return SnapshotFile.of({ path, restored: found, write: (table) => write(db, path, table) })
+    let stored = found.number
+    const write = (table: Table, number: number) =>
+      Effect.suspend(() =>
+        number === stored
+          ? Effect.void
+          : Effect.tap(writeChanges(db, path, table, number), () => Effect.sync(() => (stored = number)))
+      )
+    return { path, ...found, write } satisfies SnapshotFile
   })
 
 /** The rows of the file, made if it was empty, or what is wrong with it. */
-const check = (db: DatabaseSync): ReadonlyArray<Aggregate> | string => {
+const check = (db: DatabaseSync, workers: number): Pick<SnapshotFile, "restored" | "number"> | string => {
   // Taken with the first lock and kept until the file is closed.
   db.exec("PRAGMA locking_mode = EXCLUSIVE; PRAGMA synchronous = FULL; BEGIN EXCLUSIVE")
   const one = (sql: string): unknown => Object.values(db.prepare(sql).get() ?? {})[0]
@@ -80,22 +83,34 @@ const check = (db: DatabaseSync): ReadonlyArray<Aggregate> | string => {
   if (!isEmpty && one("PRAGMA application_id") !== APPLICATION_ID) return "it is a database of another program"
   const verdict = one("PRAGMA quick_check(1)")
   if (verdict !== "ok") return `it is corrupt (${String(verdict).replaceAll("\n", " ")})`
-  if (isEmpty) db.exec(SCHEMA)
+  if (isEmpty) {
+    db.exec(SCHEMA)
+    db.prepare("INSERT INTO snapshot VALUES (1, 0, 0, 0, ?, 0)").run(workers)
+  }
+  const version = one("PRAGMA user_version")
+  if (version !== VERSION) return `it is of version ${String(version)} of its layout, wanted ${VERSION}`
   const rows = db.prepare("SELECT key, count, sum, min, max FROM aggregate").all() as unknown as Array<Aggregate>
   const counted = rows.reduce((total, row) => total + row.count, 0)
   const events = one("SELECT events FROM snapshot")
   if (events !== counted) return `it is inconsistent (the snapshot says ${String(events)} events, its rows ${counted})`
+  const among = one("SELECT workers FROM snapshot")
+  if (among !== workers) return `it belongs to one of ${String(among)} worker(s), and GATEWAY_WORKERS is ${workers}`
+  const number = Number(one("SELECT last_event FROM snapshot"))
   db.exec("COMMIT")
-  return rows
+  return { restored: rows, number }
 }
 
-const write = (db: DatabaseSync, path: string, table: Table): Effect.Effect<void, SnapshotFailed> =>
+const writeChanges = (
+  db: DatabaseSync,
+  path: string,
+  table: Table,
+  number: number
+): Effect.Effect<void, SnapshotFailed> =>
   Effect.flatMap(Clock.currentTimeMillis, (now) =>
     Effect.suspend(() => {
       const changes = table.takeChanges()
-      if (changes.length === 0) return Effect.void
       return Effect.try({
-        try: () => inTransaction(db, () => writeRows(db, changes, table.events, now)),
+        try: () => inTransaction(db, () => writeRows(db, changes, [table.events, now, number])),
         catch: (error) => {
           table.giveBack(changes)
           return new SnapshotFailed({ path, why: describe(error) })
@@ -104,13 +119,18 @@ const write = (db: DatabaseSync, path: string, table: Table): Effect.Effect<void
     })
   )
 
-const writeRows = (db: DatabaseSync, rows: ReadonlyArray<Aggregate>, events: number, now: number): void => {
+/** The facts are how many events there are, the time, and the number of the last one. */
+const writeRows = (
+  db: DatabaseSync,
+  rows: ReadonlyArray<Aggregate>,
+  facts: readonly [events: number, now: number, number: number]
+): void => {
   const upsert = db.prepare(
     `INSERT INTO aggregate VALUES (?, ?, ?, ?, ?) ON CONFLICT (key)
      DO UPDATE SET count = excluded.count, sum = excluded.sum, min = excluded.min, max = excluded.max`
   )
   for (const { count, key, max, min, sum } of rows) upsert.run(key, count, sum, min, max)
-  db.prepare("UPDATE snapshot SET number = number + 1, events = ?, taken_at = ?").run(events, now)
+  db.prepare("UPDATE snapshot SET number = number + 1, events = ?, taken_at = ?, last_event = ?").run(...facts)
 }
 
 const inTransaction = (db: DatabaseSync, body: () => void): void => {

@@ -19,6 +19,31 @@ export interface Aggregate {
   readonly max: number
 }
 
+/** The most events first; of equals the first by name. */
+export const byCount = (rows: ReadonlyArray<Aggregate>): ReadonlyArray<Aggregate> =>
+  rows.toSorted((a, b) => b.count - a.count || (a.key < b.key ? -1 : 1))
+
+/** Rows of several tables; those of the same key become one. */
+export const merge = (rows: ReadonlyArray<Aggregate>): ReadonlyArray<Aggregate> => {
+  const merged = new Map<string, Aggregate>()
+  for (const row of rows) {
+    const one = merged.get(row.key)
+    merged.set(
+      row.key,
+      one === undefined
+        ? row
+        : {
+            key: row.key,
+            count: one.count + row.count,
+            sum: one.sum + row.sum,
+            min: Math.min(one.min, row.min),
+            max: Math.max(one.max, row.max)
+          }
+    )
+  }
+  return Array.from(merged.values())
+}
+
 /** Where events go when there are too many keys. */
 export const OTHER = "(other)"
 
@@ -64,9 +89,7 @@ export class Table {
 
   /** The `n` keys with the most events; of equals the first by name. */
   top(n: number): ReadonlyArray<Aggregate> {
-    return Array.from(this.rows.values())
-      .toSorted((a, b) => b.count - a.count || (a.key < b.key ? -1 : 1))
-      .slice(0, n)
+    return byCount(Array.from(this.rows.values())).slice(0, n)
   }
 
   /** What changed since the last call that was not given back. */

@@ -7,4 +7,11 @@
 import { Selvedge } from "@selvedge/node"
 import * as Gateway from "./Gateway.ts"
 
-Selvedge.run(Gateway.layer, { name: "gateway", kinds: Gateway.kinds })
+const [unknown] = process.argv.slice(2)
+
+if (unknown === undefined) {
+  Selvedge.run(Gateway.layer, { name: "gateway", kinds: Gateway.kinds })
+} else {
+  console.error(`gateway: wanted no arguments (it is set by GATEWAY_* variables), found ${JSON.stringify(unknown)}`)
+  process.exitCode = 2
+}

@@ -29,6 +29,8 @@ export interface Child {
   readonly prints: (pattern: RegExp) => Effect.Effect<RegExpExecArray, NotSeen>
   readonly ended: Effect.Effect<Ended>
   readonly signal: (name: NodeJS.Signals) => Effect.Effect<void>
+  /** Writes a line to its stdin. */
+  readonly tell: (line: string) => Effect.Effect<void>
 }
 
 export const nowMillis = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos / 1_000_000n))
@@ -81,7 +83,8 @@ export const start = (
       lastWord: () => lastWord(printed),
       prints,
       ended: Deferred.await(ended),
-      signal: (name) => Effect.sync(() => child.kill(name))
+      signal: (name) => Effect.sync(() => child.kill(name)),
+      tell: (line) => Effect.sync(() => void child.stdin.write(`${line}\n`))
     }
   })
 

@@ -12,6 +12,7 @@ import * as Stream from "effect/Stream"
 import { createServer } from "node:http"
 import { DatabaseSync } from "node:sqlite"
 import { Settings } from "../Settings.ts"
+import * as Look from "./look.ts"
 
 type Response = HttpServerResponse.HttpServerResponse
 
@@ -72,12 +73,14 @@ export const layer = (flaw: string | undefined) => {
   }
 }
 
-/** Loses a row of the snapshot behind the gateway's back. */
+/** Loses a row of every snapshot behind the gateway's back. */
 export const postStop = (flaw: string | undefined) =>
   flaw === "snapshot"
     ? Effect.sync(() => {
-        const db = new DatabaseSync(process.env["GATEWAY_DB"]!)
-        db.exec("DELETE FROM aggregate WHERE key = (SELECT min(key) FROM aggregate)")
-        db.close()
+        for (const path of Look.filesOf(process.env["GATEWAY_DB"]!)) {
+          const db = new DatabaseSync(path)
+          db.exec("DELETE FROM aggregate WHERE key = (SELECT min(key) FROM aggregate)")
+          db.close()
+        }
       })
     : Effect.void

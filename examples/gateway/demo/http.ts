@@ -71,6 +71,8 @@ export const begin = (
 export interface Events {
   /** The data of the last event. */
   readonly last: () => { readonly events: number; readonly keys: number } | undefined
+  /** Whether an event told of fewer events than one before it. */
+  readonly hasFallen: () => boolean
   /** The name of the last event once the stream has ended by itself; `cut` if it was cut off. */
   readonly ending: () => string | undefined
 }
@@ -86,11 +88,10 @@ export const follow = (url: string): Effect.Effect<Events, never, Scope.Scope> =
         response.once("close", () => (ending = response.complete ? (names().at(-1) ?? "nothing") : "cut"))
         response.on("error", () => {})
       }).on("error", () => {})
-      const last = (): { events: number; keys: number } | undefined => {
-        const data = Array.from(text.matchAll(/^data: (.*)\n\n/gm)).at(-1)?.[1]
-        return data === undefined ? undefined : (JSON.parse(data) as { events: number; keys: number })
-      }
-      return { request, last, ending: () => ending }
+      const all = (): ReadonlyArray<{ events: number; keys: number }> =>
+        Array.from(text.matchAll(/^data: (.*)\n\n/gm), (match) => JSON.parse(match[1]!))
+      const hasFallen = (): boolean => all().some(({ events }, at, rows) => at > 0 && events < rows[at - 1]!.events)
+      return { request, last: () => all().at(-1), hasFallen, ending: () => ending }
     }),
     ({ request }) => Effect.sync(() => request.destroy())
   )

@@ -3,7 +3,8 @@
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { readFileSync } from "node:fs"
+import { readdirSync, readFileSync } from "node:fs"
+import * as Path from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { NotSeen } from "./Child.ts"
 
@@ -72,8 +73,35 @@ export interface Held {
   readonly keys: number
 }
 
-/** What a snapshot file holds, if it is whole. */
-export const snapshot = (path: string): Effect.Effect<Held, NotSeen> =>
+/** The workers' files, by their ordinals: `gateway.0.sqlite`, `gateway.1.sqlite`. Nothing else that has an ordinal is missed. */
+export const filesOf = (database: string): ReadonlyArray<string> => {
+  const { dir, ext, name } = Path.parse(database)
+  return readdirSync(dir)
+    .filter((file) => file.startsWith(`${name}.`) && file.endsWith(ext))
+    .toSorted()
+    .map((file) => Path.join(dir, file))
+}
+
+/** What the snapshot files hold together, if each of them is whole. */
+export const snapshots = (database: string): Effect.Effect<Held & { readonly files: number }, NotSeen> =>
+  Effect.gen(function* () {
+    const held = yield* Effect.forEach(filesOf(database), snapshot)
+    return {
+      files: held.length,
+      events: held.reduce((sum, { events }) => sum + events, 0),
+      keys: held.reduce((sum, { keys }) => sum + keys, 0)
+    }
+  })
+
+const Workers = Schema.Struct({
+  workers: Schema.Array(Schema.Struct({ ordinal: Schema.Int, generation: Schema.Int, state: Schema.String }))
+})
+
+/** The answer of `GET /workers`. */
+export const workers = (text: string) => Effect.map(decode("the workers", Workers)(text), ({ workers }) => workers)
+
+/** What one file holds, if it is whole. */
+const snapshot = (path: string): Effect.Effect<Held, NotSeen> =>
   Effect.gen(function* () {
     const found = yield* Effect.try({
       try: () => {

@@ -43,6 +43,8 @@ export const observe = Effect.fnUntraced(function* (stage: Stage): Effect.fn.Ret
   yield* Effect.forkScoped(narrate(progress, events))
   yield* board.step("load", enoughEvents(events, load))
 
+  yield* board.step("crash", comesBackAsItWas(stage, service, url, events))
+
   const inFlight = yield* Http.begin(`${url}/ingest`, '{"key":"in flight","value":1}\n{"key":"in fl')
   yield* Effect.sleep("300 millis")
   const before = events.last()?.events ?? 0
@@ -76,6 +78,7 @@ const environment = (stage: Stage, start: "first" | "second"): Readonly<Record<s
   GATEWAY_HOST: "127.0.0.1",
   GATEWAY_PORT: stage.broken === "start" ? "70000" : "0",
   GATEWAY_DB: start === "second" && stage.broken === "restore" ? `${stage.folder}/other.sqlite` : databaseOf(stage),
+  GATEWAY_WORKERS: "2",
   GATEWAY_SNAPSHOT_EVERY: "1 second",
   GATEWAY_STREAM_EVERY: "100 millis",
   SELVEDGE_SHUTDOWN_BUDGET: `${BUDGET_MILLIS}ms`,
@@ -154,6 +157,27 @@ const narrate = (progress: Progress, events: Http.Events) =>
     }
   })
 
+/** Kills worker 0 and waits for its next life; the load goes on meanwhile. */
+const comesBackAsItWas = (stage: Stage, service: Child.Child, url: string, events: Http.Events) =>
+  Effect.gen(function* () {
+    const ask = Effect.flatMap(Http.ask("GET", `${url}/workers`), ({ text }) => Look.workers(text))
+    const before = yield* ask
+    const counted = events.last()?.events ?? 0
+    yield* service.tell("kill 0")
+    const isBack = ({ generation, ordinal, state }: (typeof before)[number]): boolean =>
+      ordinal === 0 && generation === 2 && state === "Ready"
+    yield* until(Effect.map(ask, (rows) => rows.some(isBack)))
+    const began = yield* Child.nowMillis
+    // Asked for everything that was acknowledged until now: the worker has caught up when it is answered.
+    const { events: after } = yield* Look.totals((yield* Http.ask("GET", `${url}/top?n=1`)).text)
+    const millis = (yield* Child.nowMillis) - began
+    const files = Look.filesOf(databaseOf(stage))
+    yield* expect((yield* ask).length === before.length, `${before.length} workers`, (yield* ask).length)
+    yield* expect(files.length === before.length, `${before.length} files`, files.join(", "))
+    yield* expect(after >= counted && !events.hasFallen(), "totals that never fall", `${counted}, then ${after}`)
+    return seen(undefined, `worker 0: life 2, ${files.length} files, ${counted} events, then ${after} (${millis} ms)`)
+  })
+
 // -----------------------------------------------------------------------------
 // What is checked while it stops
 // -----------------------------------------------------------------------------
@@ -225,13 +249,16 @@ const wholeSnapshot = (stage: Stage, load: Child.Child, byHand: number) =>
   Effect.gen(function* () {
     const sent = yield* Look.tally(yield* load.prints(/^\{"sent".*\}$/m))
     const acknowledged = byHand + sent.acknowledged
-    const held = yield* Look.snapshot(databaseOf(stage))
+    const held = yield* Look.snapshots(databaseOf(stage))
     yield* expect(
       held.events >= acknowledged && held.events <= acknowledged + sent.unanswered,
       `${acknowledged} events${sent.unanswered === 0 ? "" : ` and at most ${sent.unanswered} unanswered ones`}`,
       `${held.events}`
     )
-    return seen(held, `${held.events} events under ${held.keys} keys, ${acknowledged} acknowledged`)
+    return seen(
+      held,
+      `${held.events} events under ${held.keys} keys in ${held.files} files, ${acknowledged} acknowledged`
+    )
   })
 
 const comesBack = (stage: Stage, held: Look.Held | undefined) =>

@@ -1,6 +1,6 @@
 /**
- * The gateway as the demonstration runs it: with a task planted that ignores its token, and with a flaw where
- * `DEMO_BREAK` names a step. `DEMO_PLANT=no` leaves the planted task out.
+ * The gateway as the demonstration runs it: with a task planted that ignores its token, workers that can be
+ * killed, and a flaw where `DEMO_BREAK` names a step. `DEMO_PLANT=no` leaves the planted task out.
  */
 import { TaskRegistry } from "@selvedge/core"
 import { Selvedge } from "@selvedge/node"
@@ -10,8 +10,8 @@ import * as Layer from "effect/Layer"
 import * as Gateway from "../Gateway.ts"
 import * as Server from "../Server.ts"
 import { Settings } from "../Settings.ts"
-import * as Snapshots from "../Snapshots.ts"
 import * as Flaws from "./flaws.ts"
+import * as Killable from "./killable.ts"
 
 const flaw = process.env["DEMO_BREAK"]
 
@@ -28,13 +28,14 @@ const App = Layer.mergeAll(
     disableLogger: true,
     disableListenLog: true
   }),
-  Snapshots.layer,
   Gateway.announce,
   process.env["DEMO_PLANT"] === "no" ? Layer.empty : planted,
   endWithParent,
+  Killable.listen,
   Flaws.layer(flaw)
 ).pipe(
   Layer.provide(Gateway.behind),
+  Layer.provide(Killable.backend(flaw === "crash")),
   flaw === "closed" ? Layer.provide(Flaws.openServer) : Layer.provide(Server.layer),
   Layer.provide(Settings.layer)
 )

@@ -2,7 +2,7 @@
  * `POST /ingest`: NDJSON in, one answer for the whole body out.
  *
  * Every line stands for itself: good ones are counted, bad ones are told with their number and why. The body is read
- * line by line and no faster than the table takes it.
+ * line by line and no faster than the ring takes it.
  *
  * | status | when                                            |
  * | ------ | ----------------------------------------------- |
@@ -15,12 +15,11 @@ import * as Effect from "effect/Effect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
-import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
-import * as Event from "../Event.ts"
-import { Intake } from "../Intake.ts"
+import type { Event } from "../Event.ts"
 import { type Line, Lines } from "../Lines.ts"
 import { Settings } from "../Settings.ts"
+import { Workers } from "../Workers.ts"
 import { asTask } from "./asTask.ts"
 
 /** How many bad lines are told one by one; all are counted. */
@@ -53,20 +52,28 @@ const ingest = Effect.gen(function* () {
   return HttpServerResponse.jsonUnsafe({ ...answer, stopped: answer.stopped?.why }, { status: statusOf(answer) })
 })
 
-const takeAll = (lines: ReadonlyArray<Line>, answer: Answer) =>
-  Effect.forEach(lines, (line) => (answer.stopped === undefined ? take(line, answer) : Effect.void), { discard: true })
-
-const take = Effect.fnUntraced(function* (line: Line, answer: Answer) {
-  const event = "text" in line ? Event.parse(line.text) : Result.fail(line.problem)
-  if (Result.isFailure(event)) {
-    answer.rejected++
-    if (answer.problems.length < MAX_PROBLEMS) answer.problems.push({ line: line.number, why: event.failure })
-    return
+/** All lines of a chunk: what is no line for a worker is told here, the rest by whoever parsed it. */
+const takeAll = Effect.fnUntraced(function* (lines: ReadonlyArray<Line>, answer: Answer) {
+  const first = lines[0]
+  if (first === undefined || answer.stopped !== undefined) return
+  const workers = yield* Workers
+  const texts = lines.flatMap((line) => ("text" in line ? [line.text] : []))
+  const parsed = texts.length === 0 ? [] : yield* workers.parse(texts)
+  const events: Array<Event> = []
+  let at = 0
+  for (const line of lines) {
+    const found = "text" in line ? parsed[at++]! : line
+    if ("event" in found) events.push(found.event)
+    else tellProblem(answer, line.number, found.problem)
   }
-  const intake = yield* Intake
-  if (yield* intake.offer(event.success)) answer.accepted++
-  else answer.stopped = { status: 503, why: `the gateway stopped before line ${line.number}` }
+  if (yield* workers.publish(events)) answer.accepted += events.length
+  else answer.stopped = { status: 503, why: `the gateway stopped before line ${first.number}` }
 })
+
+const tellProblem = (answer: Answer, line: number, why: string): void => {
+  answer.rejected++
+  if (answer.problems.length < MAX_PROBLEMS) answer.problems.push({ line, why })
+}
 
 const statusOf = ({ accepted, rejected, stopped }: Answer): number =>
   stopped?.status ?? (accepted === 0 && rejected > 0 ? 400 : 200)

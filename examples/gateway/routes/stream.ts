@@ -1,5 +1,5 @@
 /**
- * `GET /stream`: the table as server-sent events, one `PeerConnection` task per client.
+ * `GET /stream`: the totals as server-sent events, one `PeerConnection` task per client.
  *
  * The task says `totals` whenever they changed and `bye` when the gateway stops; then the response ends by itself. It
  * writes into a sliding queue, so a client that reads slowly misses totals and holds nobody up.
@@ -12,9 +12,8 @@ import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
-import { Aggregates } from "../Aggregates.ts"
 import { Settings } from "../Settings.ts"
-import type { Table } from "../Table.ts"
+import { type Total, Totals } from "../Totals.ts"
 import { unavailable } from "./asTask.ts"
 
 /** After so much silence a comment shows that somebody is still there. */
@@ -22,7 +21,10 @@ const SILENCE = Duration.seconds(15)
 
 const stream = Effect.gen(function* () {
   const { streamEvery } = yield* Settings
-  const messages = updates(yield* Aggregates, Math.ceil(Duration.toMillis(SILENCE) / Duration.toMillis(streamEvery)))
+  const messages = updates(
+    (yield* Totals).latest,
+    Math.ceil(Duration.toMillis(SILENCE) / Duration.toMillis(streamEvery))
+  )
   const queue = yield* Queue.sliding<string, Cause.Done>(16)
   const task = yield* Effect.sync(messages.next).pipe(
     Effect.tap((message) => (message === "" ? Effect.void : Queue.offer(queue, message))),
@@ -42,17 +44,19 @@ const stream = Effect.gen(function* () {
 }).pipe(Effect.catchTag(["RegistryClosed", "TaskLimitReached"], unavailable))
 
 /** What a client is told: the totals if they changed, a comment after a long silence, else nothing. */
-const updates = (table: Table, ticksOfSilence: number) => {
+const updates = (latest: () => Total, ticksOfSilence: number) => {
   let told = -1
   let silent = 0
   const totals = (event: string): string => {
-    told = table.events
-    return `event: ${event}\ndata: ${JSON.stringify({ events: told, keys: table.keys, top: table.top(5) })}\n\n`
+    const total = latest()
+    told = total.events
+    return `event: ${event}\ndata: ${JSON.stringify(total)}\n\n`
   }
   const next = (): string => {
-    if (table.events === told && ++silent < ticksOfSilence) return ""
+    const { events } = latest()
+    if (events === told && ++silent < ticksOfSilence) return ""
     silent = 0
-    return table.events === told ? ": still here\n\n" : totals("totals")
+    return events === told ? ": still here\n\n" : totals("totals")
   }
   return { next, bye: () => totals("bye") }
 }

@@ -6,7 +6,7 @@ import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Schema from "effect/Schema"
-import { Aggregates } from "../Aggregates.ts"
+import { Totals } from "../Totals.ts"
 import { asTask } from "./asTask.ts"
 
 const Query = Schema.Struct({
@@ -15,8 +15,8 @@ const Query = Schema.Struct({
 
 const top = Effect.gen(function* () {
   const { n } = yield* HttpServerRequest.schemaSearchParams(Query)
-  const table = yield* Aggregates
-  return HttpServerResponse.jsonUnsafe({ events: table.events, keys: table.keys, top: table.top(n ?? 10) })
+  const totals = yield* Totals
+  return HttpServerResponse.jsonUnsafe(yield* totals.ask(n ?? 10))
 }).pipe(
   Effect.catchTag("SchemaError", (error) =>
     Effect.succeed(

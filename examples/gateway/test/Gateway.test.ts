@@ -135,7 +135,7 @@ describe("the gateway", () => {
       )
       assert.match(yield* failure({ GATEWAY_PORT: "65536" }), /^1 GATEWAY_PORT .* from 0 to 65535, found "65536"$/)
       assert.match(yield* failure({ GATEWAY_SNAPSHOT_EVERY: "soon" }), /^1 GATEWAY_SNAPSHOT_EVERY .* found "soon"$/)
-      assert.match(yield* failure({ GATEWAY_DB: "/proc/none/x" }), /^1 GATEWAY_DB \/proc\/none\/x cannot be used: /)
+      assert.match(yield* failure({ GATEWAY_DB: "/proc/none/x" }), /^1 GATEWAY_DB \/proc\/none\/x.0 cannot be used: /)
     }).pipe(Effect.scoped)
   )
 })

@@ -1,26 +1,20 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { DatabaseSync } from "node:sqlite"
-import { Settings } from "../Settings.ts"
-import { SnapshotFile } from "../SnapshotFile.ts"
+import * as SnapshotFile from "../SnapshotFile.ts"
 import { Table } from "../Table.ts"
-import { folder, withEnvironment } from "./support.ts"
+import { folder } from "./support.ts"
 
 /** Opens the file, uses it and closes it again. */
 const using = <A, E>(
   path: string,
-  use: (file: SnapshotFile["Service"]) => Effect.Effect<A, E>,
-  whenUnusable: "refuse" | "begin-anew" = "refuse"
-) =>
-  SnapshotFile.use(use).pipe(
-    Effect.provide(Layer.provide(Layer.fresh(SnapshotFile.layer), Layer.fresh(Settings.layer)), { local: true }),
-    withEnvironment({ GATEWAY_DB: path, GATEWAY_WHEN_UNUSABLE: whenUnusable })
-  )
+  use: (file: SnapshotFile.SnapshotFile) => Effect.Effect<A, E>,
+  open: typeof SnapshotFile.open = SnapshotFile.open
+) => Effect.scoped(Effect.flatMap(open(path, 2), use))
 
-const restored = (path: string, whenUnusable?: "begin-anew") =>
-  using(path, (file) => Effect.succeed(file.restored), whenUnusable)
+const restored = (path: string, open?: typeof SnapshotFile.open) =>
+  using(path, (file) => Effect.succeed(file.restored), open)
 
 const tableOf = (...keys: ReadonlyArray<string>): Table => {
   const table = new Table(100)
@@ -31,7 +25,7 @@ const tableOf = (...keys: ReadonlyArray<string>): Table => {
 /** A file with one snapshot of `a`, `a`, `b`. */
 const written = Effect.gen(function* () {
   const path = `${yield* folder}/gateway.sqlite`
-  yield* using(path, (file) => file.write(tableOf("a", "a", "b")))
+  yield* using(path, (file) => file.write(tableOf("a", "a", "b"), 3))
   return path
 })
 
@@ -53,7 +47,7 @@ describe("a snapshot file", () => {
           table.add({ key: "c", value: 1 })
           // SQLite stores NaN as NULL, which no column takes.
           table.add({ key: "d", value: Number.NaN })
-          const problem = yield* Effect.flip(file.write(table))
+          const problem = yield* Effect.flip(file.write(table, 5))
           assert.include(problem.message, `could not be written to ${path}`)
           assert.strictEqual(table.takeChanges().length, 2)
         })
@@ -109,7 +103,7 @@ describe("a snapshot file", () => {
       const path = `${dir}/gateway.sqlite`
       for (const text of ["first", "second"]) {
         writeFileSync(path, text)
-        assert.deepStrictEqual(yield* restored(path, "begin-anew"), [])
+        assert.deepStrictEqual(yield* restored(path, SnapshotFile.openOrBeginAnew), [])
       }
       assert.deepStrictEqual(readdirSync(dir).toSorted(), [
         "gateway.sqlite",
@@ -120,16 +114,28 @@ describe("a snapshot file", () => {
 
       // A folder in its place, and one that is missing, are not ours to move.
       mkdirSync(`${dir}/folder`)
-      assert.strictEqual((yield* Effect.flip(restored(`${dir}/folder`, "begin-anew")))._tag, "SnapshotUnusable")
+      assert.strictEqual(
+        (yield* Effect.flip(restored(`${dir}/folder`, SnapshotFile.openOrBeginAnew)))._tag,
+        "SnapshotUnusable"
+      )
       assert.isTrue(existsSync(`${dir}/folder`))
-      yield* Effect.flip(restored(`${dir}/missing/gateway.sqlite`, "begin-anew"))
+      yield* Effect.flip(restored(`${dir}/missing/gateway.sqlite`, SnapshotFile.openOrBeginAnew))
+    })
+  )
+
+  it.effect("remembers the last event that is in it, and whose share it is [S8]", () =>
+    Effect.gen(function* () {
+      const path = yield* written
+      assert.strictEqual(yield* using(path, ({ number }) => Effect.succeed(number)), 3)
+      const problem = yield* Effect.flip(Effect.scoped(SnapshotFile.open(path, 3)))
+      assert.include(problem.message, "it belongs to one of 2 worker(s), and GATEWAY_WORKERS is 3")
     })
   )
 
   it.effect("that can be used is not moved aside", () =>
     Effect.gen(function* () {
       const path = yield* written
-      assert.strictEqual((yield* restored(path, "begin-anew")).length, 2)
+      assert.strictEqual((yield* restored(path, SnapshotFile.openOrBeginAnew)).length, 2)
       assert.isFalse(existsSync(`${path}.aside-1`))
     })
   )
