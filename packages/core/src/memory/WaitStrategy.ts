@@ -41,10 +41,15 @@ export const spin: WaitStrategy = { _tag: "Spin" }
 export const backoff: WaitStrategy = { _tag: "Backoff" }
 
 /**
+ * **Errors**: throws `RangeError` for a time that is not above 0.
+ *
  * @category constructors
  * @since 0.1.0
  */
-export const sleep = (millis: number): WaitStrategy => ({ _tag: "Sleep", millis })
+export const sleep = (millis: number): WaitStrategy => {
+  if (!(millis > 0)) throw new RangeError(`sleep: wanted milliseconds above 0, found ${String(millis)}`)
+  return { _tag: "Sleep", millis }
+}
 
 /**
  * @category constructors

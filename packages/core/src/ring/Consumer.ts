@@ -56,6 +56,15 @@ const check = (options: Options): Effect.Effect<Uint8Array, JoinRefused> => {
   if (generation !== undefined && !(Number.isInteger(generation) && generation >= 1 && generation < 2 ** 31)) {
     return refuse(id, "InvalidOption", "a generation from 1 to 2147483647", String(generation))
   }
+  for (const [name, known, found] of [
+    ["whenSlow", ["block", "dropOldest", "detach"], options.whenSlow ?? "block"],
+    ["commit", ["auto", "manual"], options.commit ?? "auto"],
+    ["from", ["latest", "earliest"], typeof from === "number" ? "latest" : (from ?? "latest")]
+  ] as const) {
+    if (!known.some((one) => one === found)) {
+      return refuse(id, "InvalidOption", `${name}: one of ${known.join(", ")}`, String(found))
+    }
+  }
   if (typeof from === "number" && !(Number.isSafeInteger(from) && from >= 0)) {
     return refuse(id, "InvalidOption", "a position from 0 to 2^53 - 1", String(from))
   }
@@ -231,7 +240,9 @@ export const awaitBlockingUnsafe = <A>(consumer: Consumer<A>, wait: BlockingWait
   const { core, role } = consumer.ring
   if (role !== "dedicated") throw new WouldBlockEventLoop({ call: "awaitBlockingUnsafe" })
   consumer.settle()
-  wait.until(consumer.bed, consumer.hasAnswer, (asleep) => Tally.markParked(core, consumer.core.seat, asleep))
+  wait.until(consumer.bed, consumer.hasAnswer, (asleep) =>
+    Tally.markParked(core, consumer.core.seat + Layout.SEAT_PARKED, asleep)
+  )
   return (
     Read.poll(consumer.core, 1) > 0 ||
     (Read.mustCopy(consumer.core) && !Read.isEjected(consumer.core) && !Read.isAtEnd(consumer.core))

@@ -17,9 +17,11 @@
 import type { View } from "../memory/Record.ts"
 import type { Bed } from "../memory/Waking.ts"
 import * as Beds from "./internal/beds.ts"
+import * as Core from "./internal/core.ts"
 import * as Epoch from "./internal/epoch.ts"
 import { Stopwatch } from "./internal/latency.ts"
 import * as Layout from "./internal/layout.ts"
+import * as Membership from "./internal/membership.ts"
 import * as Read from "./internal/read.ts"
 import * as Tally from "./internal/tally.ts"
 import type { Options } from "./ConsumerOptions.ts"
@@ -103,7 +105,7 @@ export class ConsumerState<A> {
     this.auto = options.commit !== "manual"
     this.counters = options.counters ?? false
     this.stopwatch = core.layout.measures ? new Stopwatch(core, seat, ring.now) : undefined
-    const joined = Atomics.load(core.words, seat + Layout.SEAT_CURSOR)
+    const joined = Membership.cursorOf(core, seat)
     this.joinedAt = Epoch.position(core, joined)
     this.drops = options.whenSlow === "dropOldest"
     const copies = this.drops || options.whenSlow === "detach"
@@ -229,7 +231,7 @@ export class ConsumerState<A> {
 
   private tallyLag(): void {
     const { core, ring } = this
-    const lag = Layout.distance(core.position, Atomics.load(ring.core.words, Layout.CLAIM_WORD))
+    const lag = Layout.distance(core.position, Core.claimed(ring.core))
     Tally.raise(ring.core, core.seat + Layout.SEAT_GREATEST_LAG, lag)
   }
 

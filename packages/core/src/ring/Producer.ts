@@ -158,7 +158,7 @@ export class Producer<A> {
   }
 
   /**
-   * Publishes `n` records, blocking this thread while there is no room: `false` if the ring is closed. Throws
+   * Publishes `n` records, blocking this thread while there is no room: `false` if the ring is closed. Its line shows that it sleeps. Throws
    * `WouldBlockEventLoop` unless the ring was attached with role `dedicated`.
    */
   publishBlockingUnsafe(n: number, write: Write<A>, strategy: WaitStrategy): boolean {
@@ -170,7 +170,7 @@ export class Producer<A> {
       this.wait.until(
         this.bed,
         () => Claim.hasAnswer(this.core, n),
-        () => undefined
+        (asleep) => Tally.markParked(this.ring.core, this.core.line + Layout.PRODUCER_PARKED, asleep)
       )
     }
   }
@@ -191,7 +191,11 @@ export const make = <A>(
   Effect.acquireRelease(
     Effect.suspend(() => {
       const index = Membership.joinProducer(ring.core, ring.owner)
-      if (index >= 0) return Effect.succeed(new Producer(ring, index, options))
+      if (index >= 0) {
+        // The one before may have died asleep.
+        Tally.markParked(ring.core, Layout.producerWord(index) + Layout.PRODUCER_PARKED, false)
+        return Effect.succeed(new Producer(ring, index, options))
+      }
       const most = ring.core.layout.maxProducers
       return Effect.fail(
         new JoinRefused({

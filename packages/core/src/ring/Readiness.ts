@@ -40,9 +40,9 @@ export const awaitConsumers = <A>(
   const wait: Effect.Effect<void> = Effect.suspend(() => {
     const seen = look()
     if (seen === "yes") return Effect.void
-    // Whoever is joining holds the lock for an instant.
+    // Whoever is joining holds the lock for an instant, unless it died.
     const pause =
-      seen === "busy" ? Effect.yieldNow : ring.waking.sleep(Beds.ofWriters(ring.core), () => look() !== "no")
+      seen === "busy" ? Effect.sleep(1) : ring.waking.sleep(Beds.ofWriters(ring.core), () => look() !== "no")
     return Effect.flatMap(pause, () => wait)
   })
   const what = "count" in wanted ? `${wanted.count} consumer(s)` : `consumers ${wanted.ids.join(", ")}`

@@ -128,6 +128,10 @@ const wantedOf = (shape: Layout.RingShape): { readonly [K in Layout.ShapeProblem
 
 /** The layout of what was asked for, or what is wrong with it. */
 const layoutOf = <A>(options: Options<A>): Effect.Effect<Layout.RingLayout, InvalidRing> => {
+  const mode = options.producers ?? "single"
+  if (mode !== "single" && mode !== "multi") {
+    return Effect.fail(new InvalidRing({ field: "producers", wanted: '"single" or "multi"', found: String(mode) }))
+  }
   const shape = shapeOf(options)
   const problem = Layout.problemOf(shape)
   if (problem === undefined) return Effect.succeed(Layout.make(shape))
@@ -330,23 +334,29 @@ export const recover = Effect.fnUntraced(function* <A>(
   }
   let filled = 0
   let dismissed = 0
-  const vacated: Array<number> = []
+  const vacated = new Set<string>()
   for (let turn = 1; ; turn++) {
-    const done = yield* whenUnlocked(() => Recovery.recover(ring.core, ring.owner, dead))
-    ring.waking.rang(ring.core.words)
+    const done = yield* recoverOnce(ring, dead)
     filled += done.filled
     dismissed += done.dismissed
-    for (const seat of done.vacated) if (!vacated.includes(seat)) vacated.push(seat)
-    if (done.pending > 0 && turn < RECOVERY_TURNS) {
-      yield* Effect.sleep(1)
-      continue
+    for (const { id } of done.vacated) vacated.add(textOf(id))
+    if (done.pending === 0 || turn === RECOVERY_TURNS) {
+      return { filled, dismissed, pending: done.pending, vacated: Array.from(vacated) }
     }
-    const seated = yield* list(ring)
-    const ids = seated.filter(({ seat }) => vacated.includes(seat))
-    for (const one of ids) yield* Effect.forkIn(giveUpLater(ring, one), ring.scope)
-    return { filled, dismissed, pending: done.pending, vacated: ids.map(({ id }) => textOf(id)) }
+    yield* Effect.sleep(1)
   }
 })
+
+/** Whoever makes a seat vacant begins its grace, even if the fiber is interrupted. */
+const recoverOnce = <A>(ring: Ring<A>, dead: number): Effect.Effect<Recovery.Recovered> =>
+  Effect.uninterruptibleMask((restore) =>
+    whenUnlocked(() => Recovery.recover(ring.core, ring.owner, dead), restore).pipe(
+      Effect.tap(({ vacated }) => {
+        ring.waking.rang(ring.core.words)
+        return Effect.forEach(vacated, (one) => Effect.forkIn(giveUpLater(ring, one), ring.scope), { discard: true })
+      })
+    )
+  )
 
 /** R7: a vacant seat gates for its grace, unless its id has joined again. */
 const giveUpLater = <A>(ring: Ring<A>, { generation, id, seat }: Membership.Seated): Effect.Effect<void> =>

@@ -8,6 +8,7 @@ import * as Core from "./internal/core.ts"
 import * as Epoch from "./internal/epoch.ts"
 import * as Gate from "./internal/gate.ts"
 import * as Layout from "./internal/layout.ts"
+import * as Membership from "./internal/membership.ts"
 import * as Tally from "./internal/tally.ts"
 import * as Ring from "./Ring.ts"
 
@@ -39,6 +40,18 @@ export interface Seat {
 }
 
 /**
+ * One producer as others see it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Line {
+  readonly owner: number
+  /** It sleeps in a blocking call of its own, and is not stuck. */
+  readonly isParked: boolean
+}
+
+/**
  * A ring at a moment. Each number is exact; they are not of one instant.
  *
  * @category models
@@ -49,6 +62,7 @@ export interface Snapshot {
   /** Position of the next record. */
   readonly claimed: number
   readonly seats: ReadonlyArray<Seat>
+  readonly producers: ReadonlyArray<Line>
   /** This and the next two are counted always, in 32 bits, where nobody is held up by it. */
   readonly tombstones: number
   /** Records that passed while nobody was seated. */
@@ -68,6 +82,12 @@ const wordOf = (state: number): Seat["state"] =>
       : state === Gate.EJECTED
         ? "Detached"
         : "Attached"
+
+const linesOf = (core: Core.RingCore): ReadonlyArray<Line> =>
+  Membership.linesOf(core).map(({ line, owner }) => ({
+    owner,
+    isParked: Tally.isParked(core, line + Layout.PRODUCER_PARKED)
+  }))
 
 /**
  * Looks at a ring; nothing is changed.
@@ -89,12 +109,13 @@ export const snapshot = <A>(ring: Ring.Ring<A>): Effect.Effect<Snapshot> =>
         owner,
         position: Epoch.position(core, claim) - Math.max(0, Layout.distance(cursor, claim)),
         lag: Math.max(0, Layout.distance(cursor, claim)),
-        isParked: Tally.isParked(core, seat),
+        isParked: Tally.isParked(core, seat + Layout.SEAT_PARKED),
         consumed: Tally.read(core, seat + Layout.SEAT_CONSUMED),
         gaps: Tally.read(core, seat + Layout.SEAT_GAPS),
         emptyPolls: Tally.read(core, seat + Layout.SEAT_EMPTY_POLLS),
         greatestLag: Tally.readWord(core, seat + Layout.SEAT_GREATEST_LAG)
       })),
+      producers: linesOf(core),
       tombstones: Tally.readWord(core, Layout.TOMBSTONES_WORD),
       unobserved: Tally.readWord(core, Layout.UNOBSERVED_WORD),
       givenUp: Tally.readWord(core, Layout.GIVEN_UP_WORD),

@@ -74,4 +74,10 @@ describe("BlockingWait", () => {
     }
     assert.isAbove(looksUntilAsleep(), first)
   })
+
+  it("a sleep of no time at all is refused [R10]", () => {
+    for (const millis of [0, -1, Number.NaN]) {
+      assert.throws(() => WaitStrategy.sleep(millis), `wanted milliseconds above 0, found ${millis}`)
+    }
+  })
 })

@@ -25,7 +25,8 @@ describe("making and attaching", () => {
         [{ maxConsumers: 0 }, "maxConsumers", "0"],
         [{ maxConsumers: 1, requiredConsumers: 2 }, "requiredConsumers", "2"],
         [{ startPosition: -1 }, "startPosition", "-1"],
-        [{ startPosition: 0.5 }, "startPosition", "0.5"]
+        [{ startPosition: 0.5 }, "startPosition", "0.5"],
+        [{ producers: "many" as "multi" }, "producers", "many"]
       ]
       for (const [options, field, found] of cases) {
         const error = yield* Effect.flip(ringOf(options))
@@ -132,7 +133,10 @@ describe("making and attaching", () => {
         [{ generation: 2 ** 31 }, "found 2147483648"],
         [{ from: -1 }, "a position from 0 to 2^53 - 1, found -1"],
         [{ from: Number.NaN }, "found NaN"],
-        [{ from: 1 }, "a position up to 0, found 1"]
+        [{ from: 1 }, "a position up to 0, found 1"],
+        [{ from: "begin" as "earliest" }, "from: one of latest, earliest, found begin"],
+        [{ whenSlow: "wait" as "block" }, "whenSlow: one of block, dropOldest, detach, found wait"],
+        [{ commit: "never" as "manual" }, "commit: one of auto, manual, found never"]
       ]
       for (const [options, message] of wrong) {
         const error = yield* Effect.flip(Consumer.make(ring, { id: "a", ...options }))

@@ -19,6 +19,8 @@ import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
+import * as Gate from "../../src/ring/internal/gate.ts"
+import * as Layout from "../../src/ring/internal/layout.ts"
 import { attached, fork, local, numbers, publishRange, ringOf, type Value, values } from "./support.ts"
 
 /** A value of a scope of its own, and what closes that. */
@@ -368,6 +370,32 @@ describe("joining", () => {
       yield* TestClock.adjust("10 millis")
       assert.strictEqual((yield* Fiber.join(again)).id, "a")
       assert.strictEqual((yield* RingSnapshot.snapshot(ring)).seats.length, 1)
+    }).pipe(Effect.provide(local))
+  )
+
+  it.effect("a recovery that is interrupted has begun the grace of what it made vacant [R7]", () =>
+    Effect.gen(function* () {
+      const ring = yield* ringOf({ capacity: 1, producers: "multi", vacantGrace: "5 seconds" })
+      const worker = yield* attached(ring)
+      yield* Consumer.make(worker, { id: "dead" })
+      const producer = yield* Producer.make(ring)
+      yield* Producer.publish(producer, { n: 0 })
+      // A hole that may belong to somebody who lives keeps the recovery waiting: the same intent in two lines.
+      const words = new Int32Array((yield* Ring.handle(ring)).memory)
+      for (const [line, owner] of [
+        [1, 88],
+        [2, 99]
+      ] as const) {
+        words[Layout.producerWord(line) + Layout.PRODUCER_OWNER] = owner === 88 ? worker.owner : owner
+        words[Layout.producerWord(line) + Layout.PRODUCER_INTENT] = Gate.intentOf(1)
+      }
+      words[Layout.CLAIM_WORD] = 2
+      const recovering = yield* fork(Ring.recover(ring, worker.owner))
+      assert.isUndefined(recovering.pollUnsafe())
+      yield* Fiber.interrupt(recovering)
+      assert.strictEqual((yield* RingSnapshot.snapshot(ring)).seats[0]?.state, "Vacant")
+      yield* TestClock.adjust("6 seconds")
+      assert.deepStrictEqual((yield* RingSnapshot.snapshot(ring)).seats, [])
     }).pipe(Effect.provide(local))
   )
 })

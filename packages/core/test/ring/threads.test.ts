@@ -85,3 +85,28 @@ it.live("a terminated producer leaves no hole once its death is proved, and anot
     }
   }).pipe(Effect.provide(layerThread))
 )
+
+it.live(
+  "a thread that blocks for room or for records shows that it sleeps, and is freed by the close [R10] [R12]",
+  () =>
+    Effect.gen(function* () {
+      const ring = yield* Ring.make({ record: Checked, capacity: 2 })
+      const slow = yield* Consumer.make(ring, { id: "slow" })
+      const taker = yield* workerOf(ring, { id: "taker" })
+      const giver = yield* workerOf(ring, { role: "producer", records: 10, batch: 1 })
+      const asleep = Effect.map(RingSnapshot.snapshot(ring), ({ producers, seats }) =>
+        [...producers, ...seats.filter(({ id }) => id === "taker")].map(({ isParked, owner }) => [owner, isParked])
+      )
+      const wanted = [
+        [giver.owner, true],
+        [taker.owner, true]
+      ]
+      while (JSON.stringify(yield* asleep) !== JSON.stringify(wanted)) yield* Effect.sleep(1)
+      const ended = Promise.all(
+        [taker, giver].map(({ worker }) => new Promise((resolve) => worker.once("exit", resolve)))
+      )
+      yield* Ring.close(ring)
+      assert.deepStrictEqual(yield* Effect.promise(() => ended), [0, 0])
+      assert.lengthOf(yield* Consumer.takeBatch(slow, 9), 2)
+    }).pipe(Effect.provide(layerThread))
+)

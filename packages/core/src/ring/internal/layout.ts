@@ -19,7 +19,7 @@
  *  7  membership       lock        next owner                           joiners
  *  8  epoch            half turns of the claim word                     producers, four times a turn
  *  9  tally            tombstones  unobserved  given up                 producers, joiners
- *  10 … 10+P           owner       intent     published (3)             full waits (3)                  one producer each
+ *  10 … 10+P           owner       intent     published (3)             full waits (3) parked           one producer each
  *  10+P …  (2 each)    cursor      touch      parked       greatest lag consumed (3) gaps (3) empty polls (3)  its consumer
  *                      state       generation owner        id length    id (28 words)                 joiners
  *  stamps              C words, rounded up to lines
@@ -99,6 +99,7 @@ export const PRODUCER_OWNER = 0
 export const PRODUCER_INTENT = 1
 export const PRODUCER_PUBLISHED = 2
 export const PRODUCER_FULL_WAITS = PRODUCER_PUBLISHED + WIDE_WORDS
+export const PRODUCER_PARKED = PRODUCER_FULL_WAITS + WIDE_WORDS
 
 /** Words of a seat: the first line is written by its consumer, the second by joiners. */
 export const SEAT_CURSOR = 0

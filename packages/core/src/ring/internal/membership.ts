@@ -68,6 +68,16 @@ export const leaveProducer = (core: RingCore, index: number, owner: number): voi
   Atomics.compareExchange(core.words, Layout.producerWord(index), owner, 0)
 }
 
+/** First words and owners of the lines that are taken; also of one whose owner is dead and whose hole is pending. */
+export const linesOf = (core: RingCore): ReadonlyArray<{ readonly line: number; readonly owner: number }> =>
+  Array.from({ length: core.layout.maxProducers }, (_, i) => {
+    const line = Layout.producerWord(i)
+    return { line, owner: Math.abs(Atomics.load(core.words, line + Layout.PRODUCER_OWNER)) }
+  }).filter(({ owner }) => owner !== 0)
+
+/** Where a seat's cursor stands. */
+export const cursorOf = (core: RingCore, seat: number): number => Atomics.load(core.words, seat + Layout.SEAT_CURSOR)
+
 /** Takes a seat; answers its first word. */
 export const join = (core: RingCore, request: JoinRequest): number | JoinProblem => {
   if (!tryLock(core, request.owner)) return "Busy"
@@ -213,16 +223,18 @@ export const list = (core: RingCore, me: number): ReadonlyArray<Seated> | "Busy"
   const found: Array<Seated> = []
   for (const seat of seatsOf(core)) {
     const state = Atomics.load(core.words, seat + Layout.SEAT_STATE)
-    if (state === Gate.FREE) continue
-    found.push({
-      seat,
-      id: idOf(core, seat),
-      state,
-      generation: core.words[seat + Layout.SEAT_GENERATION] ?? 0,
-      owner: core.words[seat + Layout.SEAT_OWNER] ?? 0,
-      cursor: Atomics.load(core.words, seat + Layout.SEAT_CURSOR)
-    })
+    if (state !== Gate.FREE) found.push(seatedAt(core, seat, state))
   }
   unlock(core)
   return found
 }
+
+/** A seat that is not free. Under the lock. */
+export const seatedAt = (core: RingCore, seat: number, state: number): Seated => ({
+  seat,
+  id: idOf(core, seat),
+  state,
+  generation: core.words[seat + Layout.SEAT_GENERATION] ?? 0,
+  owner: core.words[seat + Layout.SEAT_OWNER] ?? 0,
+  cursor: Atomics.load(core.words, seat + Layout.SEAT_CURSOR)
+})

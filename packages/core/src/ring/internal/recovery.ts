@@ -30,8 +30,8 @@ export interface Recovered {
   readonly filled: number
   /** Holes that a producer not proved dead may own: recover again. */
   readonly pending: number
-  /** Seats (first words) of the dead owner that are VACANT now. */
-  readonly vacated: ReadonlyArray<number>
+  /** Seats of the dead owner that are VACANT now. */
+  readonly vacated: ReadonlyArray<Membership.Seated>
   /** Records that consumers freed at once will not have seen. */
   readonly dismissed: number
 }
@@ -145,16 +145,16 @@ const fill = (core: RingCore, start: number, n: number): void => {
 
 const vacate = (core: RingCore, dead: number): Pick<Recovered, "vacated" | "dismissed"> => {
   const { words } = core
-  const vacated: Array<number> = []
+  const vacated: Array<Membership.Seated> = []
   let dismissed = 0
   for (const seat of Membership.seatsOf(core)) {
     const state = Atomics.load(words, seat + Layout.SEAT_STATE)
     if (state === Gate.FREE || words[seat + Layout.SEAT_OWNER] !== dead) continue
     // It may have died while it took over a vacant one.
     if (state === Gate.GATING || state === Gate.VACANT) {
-      vacated.push(seat)
       // It goes on gating; seen by the next joiner with its id.
       Atomics.store(words, seat + Layout.SEAT_STATE, Gate.VACANT)
+      vacated.push(Membership.seatedAt(core, seat, Gate.VACANT))
     } else dismissed += Membership.dismiss(core, seat)
   }
   return { vacated, dismissed }

@@ -28,11 +28,10 @@ export const sumOfProducers = (core: RingCore, field: number): number => {
   return sum
 }
 
-/** A thread tells that it sleeps in its seat, so that no watchdog takes it for one that is stuck. */
-export const markParked = (core: RingCore, seat: number, asleep: boolean): void => {
-  Atomics.store(core.words, seat + Layout.SEAT_PARKED, asleep ? 1 : 0)
+/** A thread tells in a word of its own that it sleeps, so that no watchdog takes it for one that is stuck. */
+export const markParked = (core: RingCore, word: number, asleep: boolean): void => {
+  Atomics.store(core.words, word, asleep ? 1 : 0)
 }
 
-/** Whether the thread of a seat sleeps. */
-export const isParked = (core: RingCore, seat: number): boolean =>
-  Atomics.load(core.words, seat + Layout.SEAT_PARKED) === 1
+/** Whether the thread of that word sleeps. */
+export const isParked = (core: RingCore, word: number): boolean => Atomics.load(core.words, word) === 1
