@@ -34,6 +34,7 @@ import * as WorkerMessage from "../workers/WorkerMessage.ts"
 import { WorkerRegions, type Regions } from "../workers/WorkerRegions.ts"
 import type { Handler } from "../workers/WorkerRequest.ts"
 import { type Shape as StatusShape, WorkerStatus } from "../workers/WorkerStatus.ts"
+import * as Lifecycle from "./Lifecycle.ts"
 import * as Main from "./Main.ts"
 import type { WorkerProgram } from "./WorkerProgram.ts"
 
@@ -242,6 +243,8 @@ class Life {
   private readonly onStart = Effect.gen({ self: this }, function* () {
     const services = yield* Effect.context<any>()
     this.services = services
+    // Who asks from now on is refused: the spawn answers `RegistryClosed`.
+    if (this.program.handlers.size > 0) yield* Lifecycle.onStopAccepting("requests", Effect.void)
     for (const request of this.early.splice(0)) this.handle(request, services)
     if (this.program.ready === "built") yield* this.sayReady
   })

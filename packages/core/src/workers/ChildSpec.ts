@@ -145,20 +145,17 @@ const refuse = (service: string, field: string, wanted: string, found: unknown):
   new InvalidSpec({ service, field, wanted, found: show(found) })
 
 /**
- * Keys that two workers would share.
+ * A key that two workers would share.
  *
  * @category operations
  * @since 0.1.0
  */
-export const checkKeys = (
-  specs: ReadonlyArray<Resolved>,
-  taken: (key: string) => boolean
-): Effect.Effect<void, InvalidSpec> => {
+export const clashOf = (specs: ReadonlyArray<Resolved>, taken: (key: string) => boolean): InvalidSpec | undefined => {
   const seen = new Set<string>()
   for (const { key, name } of specs) {
     if (key === undefined) continue
-    if (taken(key) || seen.has(key)) return Effect.fail(refuse(name, "key", "a key that no other worker has", key))
+    if (taken(key) || seen.has(key)) return refuse(name, "key", "a key that no other worker has", key)
     seen.add(key)
   }
-  return Effect.void
+  return undefined
 }

@@ -29,7 +29,7 @@ import type {
 import { childOf } from "./internal/childHandle.ts"
 import { Fleet, type Strategy } from "./internal/fleet.ts"
 import type { Place } from "./internal/place.ts"
-import { refuseWhenClosed, start } from "./internal/prepare.ts"
+import { checkGrace, graceOf, start, whenClosed } from "./internal/prepare.ts"
 import * as Requests from "./internal/requests.ts"
 import * as Stopping from "./internal/stopping.ts"
 import * as OrdinalPool from "./OrdinalPool.ts"
@@ -231,7 +231,6 @@ const checkMax = Setting.option(
   (value) => Number.isSafeInteger(value) && (value as number) >= 0
 )
 const checkPeriod = Setting.durationOption("intensity.period", { min: "1 millis", max: "365 days" })
-const checkGrace = Setting.durationOption("grace", { min: 0, max: "1 hour" })
 
 const checkOptions = Effect.fnUntraced(function* (options: Options) {
   const fields = Object.keys(known).join(", ")
@@ -293,7 +292,7 @@ export const shapeOf = (fleet: Fleet): Container => {
     interrupt: Effect.sync(() => Stopping.interrupt(fleet)),
     stop: (grace) =>
       Effect.gen(function* () {
-        const millis = grace === undefined ? graceMillis : Duration.toMillis(Duration.fromInputUnsafe(grace))
+        const millis = grace === undefined ? graceMillis : yield* graceOf(grace)
         if (fleet.stopRun !== undefined) yield* Effect.logWarning(`${name} was told to stop, and is stopping already`)
         return yield* Stopping.stop(fleet, Stopping.limits(fleet, millis, "stop"))
       })
@@ -320,7 +319,8 @@ const awaitReady = (fleet: Fleet): Container["awaitReady"] =>
         if (fleet.failure !== undefined) return Effect.fail(fleet.failure)
         const place = lost()
         if (place !== undefined) return Effect.fail(place.notReady(place.end!))
-        return refuseWhenClosed(fleet, fleet.setup.name)
+        const closed = whenClosed(fleet, fleet.setup.name)
+        return closed === undefined ? Effect.void : Effect.fail(closed)
       }
     )
   })

@@ -1,6 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Backend from "@selvedge/core/workers/Backend"
+import * as FiberBackend from "@selvedge/core/service/FiberBackend"
 import * as Container from "@selvedge/core/workers/Container"
+import * as Frame from "@selvedge/core/workers/Frame"
+import * as WorkerContext from "@selvedge/core/workers/WorkerContext"
 import { AvailableParallelism } from "@selvedge/core/workers/Parallelism"
 import type { WorkerExit } from "@selvedge/core/workers/WorkerExit"
 import * as ShutdownReason from "@selvedge/core/shutdown/ShutdownReason"
@@ -10,6 +13,7 @@ import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
 import * as TestClock from "effect/testing/TestClock"
 import type { Line } from "../service/stage.ts"
 import { asking, crash, Hang, lives, on, pass, patient, settle, slow, states } from "./stage.ts"
@@ -192,6 +196,38 @@ describe("stopping", () => {
       assert.deepStrictEqual(yield* Fiber.join(exits), [stopped, stopped])
       yield* pass(60_000)
       assert.deepStrictEqual(yield* lives, ["a 1.1"])
+    }).pipe(on())
+  )
+})
+
+describe("workers inside workers", () => {
+  it.effect("have the frames of both, and different parents where their ordinals are the same [W3]", () =>
+    Effect.gen(function* () {
+      const seen: Array<string> = []
+      const inner = Backend.direct(
+        Effect.gen(function* () {
+          const { frames, ordinal, parent } = yield* WorkerContext.WorkerContext
+          seen.push(`${ordinal} in ${parent?.name} ${parent?.ordinal}: ${Frame.path(frames)}`)
+          yield* ShutdownToken.awaitDraining
+        })
+      )
+      const outer = Backend.direct(
+        Layer.effectDiscard(
+          Effect.flatMap(Container.make(), (container) => container.run({ name: "inner", program: inner, count: 2 }))
+        ).pipe(Layer.provide(FiberBackend.layer))
+      )
+      const container = yield* Container.make()
+      yield* container.run({ name: "outer", program: outer, count: 2 })
+      yield* settle
+      assert.deepStrictEqual(seen.toSorted(), [
+        "0 in outer 0: [fiber 0, fiber 0]",
+        "0 in outer 1: [fiber 1, fiber 0]",
+        "1 in outer 0: [fiber 0, fiber 1]",
+        "1 in outer 1: [fiber 1, fiber 1]"
+      ])
+      const stopping = yield* Effect.forkChild(container.stop())
+      yield* pass(0)
+      assert.deepStrictEqual(yield* Fiber.join(stopping), [])
     }).pipe(on())
   )
 })

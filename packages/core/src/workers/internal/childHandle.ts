@@ -3,9 +3,9 @@
  *
  * @internal
  */
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { Child } from "../Child.ts"
+import { graceOf } from "./prepare.ts"
 import type { WorkerExit } from "../WorkerExit.ts"
 import type { Fleet } from "./fleet.ts"
 import type { Place } from "./place.ts"
@@ -28,10 +28,9 @@ export const childOf = (fleet: Fleet, place: Place): Child => ({
     () => place.end!
   ),
   stop: (grace) =>
-    Effect.suspend(() => {
-      const millis = grace === undefined ? fleet.setup.graceMillis : Duration.toMillis(Duration.fromInputUnsafe(grace))
-      return dismiss(fleet, place, millis)
-    })
+    Effect.flatMap(grace === undefined ? Effect.succeed(fleet.setup.graceMillis) : graceOf(grace), (millis) =>
+      dismiss(fleet, place, millis)
+    )
 })
 
 /** Stops one worker for good. */

@@ -3,7 +3,9 @@
  *
  * @internal
  */
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Setting from "../../config/Setting.ts"
 import type { Child } from "../Child.ts"
 import * as ChildSpec from "../ChildSpec.ts"
 import type { ServiceSpec, SpawnError } from "../Container.ts"
@@ -12,10 +14,16 @@ import * as Parallelism from "../Parallelism.ts"
 import type { Fleet } from "./fleet.ts"
 import type { Place } from "./place.ts"
 
-export const refuseWhenClosed = (fleet: Fleet, service: string): Effect.Effect<void, ContainerStopping> =>
+export const checkGrace = Setting.durationOption("grace", { min: 0, max: "1 hour" })
+
+/** A grace for one stop, in milliseconds. One that cannot be is a mistake in the program: a stop cannot fail. */
+export const graceOf = (grace: Duration.Input): Effect.Effect<number> =>
+  Effect.orDie(Effect.map(checkGrace(grace), Duration.toMillis))
+
+export const whenClosed = (fleet: Fleet, service: string): ContainerStopping | undefined =>
   fleet.phase === "Open"
-    ? Effect.void
-    : Effect.fail(new ContainerStopping({ service, state: fleet.phase === "Stopping" ? "stopping" : "stopped" }))
+    ? undefined
+    : new ContainerStopping({ service, state: fleet.phase === "Stopping" ? "stopping" : "stopped" })
 
 /** Checks everything that can be checked and takes the places; begins nothing. */
 export const prepare = Effect.fnUntraced(function* (
@@ -38,12 +46,25 @@ export const prepare = Effect.fnUntraced(function* (
   const free = (pool.capacity ?? Infinity) - pool.takenUnsafe()
   if (workers.length > free) return yield* new OrdinalsExhausted({ capacity: pool.capacity! })
   for (const spec of services) yield* backend.check(spec)
-  // From here on in one turn: what was checked still holds when the places are taken.
-  yield* refuseWhenClosed(fleet, services[0]?.name ?? fleet.setup.name)
-  yield* ChildSpec.checkKeys(services, (key) => fleet.places.some((place) => place.spec.key === key))
-  const places = fleet.take(workers)
-  return places ?? (yield* new OrdinalsExhausted({ capacity: pool.capacity! }))
+  return yield* take(fleet, services, workers)
 })
+
+/** In one turn: what was checked still holds when the places are taken. */
+const take = (
+  fleet: Fleet,
+  services: ReadonlyArray<ChildSpec.Resolved>,
+  workers: ReadonlyArray<ChildSpec.Resolved>
+): Effect.Effect<ReadonlyArray<Place>, SpawnError> =>
+  Effect.suspend((): Effect.Effect<ReadonlyArray<Place>, SpawnError> => {
+    const closed = whenClosed(fleet, services[0]?.name ?? fleet.setup.name)
+    if (closed !== undefined) return Effect.fail(closed)
+    const clash = ChildSpec.clashOf(services, (key) => fleet.places.some((place) => place.spec.key === key))
+    if (clash !== undefined) return Effect.fail(clash)
+    const places = fleet.take(workers)
+    return places === undefined
+      ? Effect.fail(new OrdinalsExhausted({ capacity: fleet.setup.pool.capacity! }))
+      : Effect.succeed(places)
+  })
 
 export const start = (fleet: Fleet, spec: ServiceSpec): Effect.Effect<ReadonlyArray<Child>, SpawnError> =>
   Effect.map(prepare(fleet, [spec]), (places) => {
