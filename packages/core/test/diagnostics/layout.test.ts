@@ -42,7 +42,7 @@ describe("layouts", () => {
       ],
       Strands.PAYLOAD_WORDS
     )
-    assert.isAtMost(Strands.SEAT_ALLOWED + 1, Strands.SEAT_WORDS)
+    assert.isAtMost(Strands.SEAT_OWNER + 1, Strands.SEAT_WORDS)
   })
 
   it("seats, slots and rows lie behind each other on lines of their own [D1]", () => {

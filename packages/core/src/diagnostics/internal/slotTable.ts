@@ -26,6 +26,7 @@ import {
   ROW_PAYLOAD,
   SEAT_ACTIVE,
   SEAT_ALLOWED,
+  SEAT_OWNER,
   SLOT_STATE,
   SLOT_WORDS
 } from "./strandLayout.ts"
@@ -80,8 +81,8 @@ export const attach = (
 ): SlotTable => {
   const words = new Int32Array(memory, 0, layout.totalBytes / 4)
   const at = Layout.seatWord(seat)
-  words[at + SEAT_ACTIVE] = 0
-  words[at + SEAT_ALLOWED] = 0
+  countFromZero(words, at)
+  Atomics.store(words, at + SEAT_OWNER, own)
   return {
     words,
     layout,
@@ -93,6 +94,11 @@ export const attach = (
     cursor: Math.floor((layout.capacity / layout.seats) * seat) % layout.capacity,
     wasFull: false
   }
+}
+
+const countFromZero = (words: Int32Array, seat: number): void => {
+  words[seat + SEAT_ACTIVE] = 0
+  words[seat + SEAT_ALLOWED] = 0
 }
 
 /** The seat of an ordinal: the one it had in an earlier life, or a new one; -1 if all seats belong to others. */
@@ -221,6 +227,11 @@ export const release = (table: SlotTable, handle: number): boolean => {
 /** Frees everything of an owner that is dead, for certain. Gives the number of rows that were active. */
 export const reclaim = (words: Int32Array, layout: Layout.StrandLayout, dead: number): number => {
   let freed = 0
+  // First: what is freed below may be taken at once, and is not to be counted twice in the peak.
+  for (let seat = 0; seat < layout.seats; seat++) {
+    const at = Layout.seatWord(seat)
+    if (Atomics.load(words, at + SEAT_OWNER) === dead) countFromZero(words, at)
+  }
   for (let slot = 0; slot < layout.capacity; slot++) {
     const at = Layout.slotWord(layout, slot)
     if (Atomics.load(words, at) !== dead) continue

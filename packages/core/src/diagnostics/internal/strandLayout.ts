@@ -40,6 +40,8 @@ export const SEAT_OVERFLOW = SEAT_COMPLETED + WIDE_WORDS
 export const SEAT_ACTIVE = SEAT_OVERFLOW + WIDE_WORDS
 /** How many may be before the peak is looked at again. */
 export const SEAT_ALLOWED = SEAT_ACTIVE + 1
+/** Whose strands are counted in the two: the life that attached last. */
+export const SEAT_OWNER = SEAT_ALLOWED + 1
 
 // Slots
 export const SLOT_WORDS = 2
