@@ -23,6 +23,7 @@ export interface Ended {
 }
 
 export interface Child {
+  readonly pid: number
   /** Its first error if it printed one, else its last line. */
   readonly lastWord: () => string
   /** Waits until it prints something that matches; fails when it ends before. */
@@ -80,6 +81,7 @@ export const start = (
         }
       })
     return {
+      pid: child.pid ?? 0,
       lastWord: () => lastWord(printed),
       prints,
       ended: Deferred.await(ended),
