@@ -121,7 +121,11 @@ const patient = Effect.fnUntraced(function* (kills: number, seconds: number) {
     yield* Effect.timeoutOrElse(isBack(url, ordinal, row?.generation ?? 0), {
       duration: "30 seconds",
       orElse: () =>
-        Effect.fail(new Violated({ message: `worker ${ordinal} did not come back after kill ${killed + 1}` }))
+        Effect.fail(
+          new Violated({
+            message: `worker ${ordinal} did not come back after kill ${killed + 1}: ${service.lastWord()}`
+          })
+        )
     })
     yield* Effect.sleep(PAUSE)
   }
