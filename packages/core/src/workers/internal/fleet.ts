@@ -229,12 +229,10 @@ export class Fleet {
     const { exited } = this.setup.policy
     if (exited !== undefined) this.hook("exited", () => exited({ ...event, exit }))
     const { recover } = this.setup
-    if (recover !== undefined)
-      return this.recover(
-        place,
-        exit,
-        Effect.suspend(() => recover(event.facts))
-      )
+    if (recover !== undefined) {
+      const recovery = Effect.suspend(() => recover(event.facts))
+      return this.recover(place, exit, recovery)
+    }
     Supervision.decide(this, place, exit)
     this.changed()
   }
