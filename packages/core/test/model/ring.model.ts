@@ -144,3 +144,6 @@ export const sharedUnobserved = defineModel({
   },
   check: (state) => Layout.distance(BEFORE_TURN | 0, Core.claimed(Rings.coreOf(state))) === 4
 })
+
+export const sharedTightByPriorities = Rings.byPriorities(sharedTight)
+export const sharedBatchesByPriorities = Rings.byPriorities(sharedBatches)

@@ -200,3 +200,6 @@ export const lease = defineModel({
   },
   check: (_, { consumer }) => Rings.expectOrdered(consumer, [4], "consumer")
 })
+
+export const parkBroadcastByPriorities = Rings.byPriorities(parkBroadcast)
+export const parkSharedByPriorities = Rings.byPriorities(parkShared)

@@ -230,3 +230,7 @@ export const bothAtOnce = defineModel({
   },
   options: BOTH_DIE
 })
+
+export const oneOverLapByPriorities = Rings.byPriorities(oneOverLap)
+export const oneBatchOverLapByPriorities = Rings.byPriorities(oneBatchOverLap)
+export const bothByPriorities = Rings.byPriorities(both)

@@ -317,3 +317,6 @@ const joinerDying = (name: string, capacity: number, records: number) =>
 
 export const joinerDies = joinerDying("a joiner dies at any step: another may join after the recovery", 2, 3)
 export const joinerDiesTight = joinerDying("a joiner dies at any step, over 1 slot: another may join", 1, 2)
+
+export const lateJoinSharedByPriorities = Rings.byPriorities(lateJoinShared)
+export const lateJoinBatchesByPriorities = Rings.byPriorities(lateJoinBatches)

@@ -5,6 +5,7 @@
  * Every thread attaches for itself. A record holds one number, written and read plainly, so an unordered access is a
  * reported race.
  */
+import { type Model, Strategy, type Threads } from "@selvedge/testing/model"
 import * as Bell from "../../../src/memory/internal/bell.ts"
 import * as Claim from "../../../src/ring/internal/claim.ts"
 import { RingCore } from "../../../src/ring/internal/core.ts"
@@ -169,3 +170,10 @@ export const expectOrdered = (
     if (seen[i] !== count) fail(`${who} took ${JSON.stringify(values)}: wanted ${count} of producer ${i}`)
   })
 }
+
+/** A model that cannot be exhausted, tried again with random priorities: bugs that need more preemptions than it is given. */
+export const byPriorities = <S, T extends Threads<S>>(model: Model<S, T>): Model<S, T> => ({
+  ...model,
+  name: `${model.name}, by priorities`,
+  options: { ...model.options, strategy: Strategy.pct({ depth: 4, iterations: 5000 }) }
+})
