@@ -5,12 +5,14 @@ import * as Effect from "effect/Effect"
 import * as PubSub from "effect/PubSub"
 import * as Queue from "effect/Queue"
 import { once } from "node:events"
+import { fileURLToPath } from "node:url"
 import { BroadcastChannel, Worker } from "node:worker_threads"
 import { RingBuffer } from "ringbuf.js"
+import ThreadStream from "thread-stream"
 import { check, percentiles, type Sample } from "../harness.ts"
 
 export interface Job {
-  readonly role: "port" | "broadcast" | "ringbuf" | "echo"
+  readonly role: "port" | "portWide" | "broadcast" | "ringbuf" | "ringbufWide" | "echo"
   readonly memory: SharedArrayBuffer | undefined
   readonly records: number
   readonly batch: number
@@ -56,6 +58,56 @@ export const messagePort = async (batch: number, receivers: number, records: num
       if (next % BURST === 0) await turn()
     }
   })
+}
+
+/** Records of 256 bytes: a number and what follows it. */
+const WIDE = 32
+
+export const messagePortWide = async (batch: number, records: number): Promise<number> => {
+  const worker = await start({ role: "portWide", records, batch })
+  const values = new Float64Array(WIDE * batch)
+  return finished([worker], records, async () => {
+    for (let next = 0; next < records; next += batch) {
+      for (let i = 0; i < batch; i++) values[i * WIDE] = values[i * WIDE + WIDE - 1] = next + i
+      worker.postMessage(values)
+      if (next % BURST === 0) await turn()
+    }
+  })
+}
+
+export const ringbufWide = async (batch: number, records: number): Promise<number> => {
+  const memory = RingBuffer.getStorageForCapacity(2048 * WIDE, Float64Array) as unknown as SharedArrayBuffer
+  const ring = new RingBuffer(memory, Float64Array)
+  const worker = await start({ role: "ringbufWide", records, memory, batch })
+  const values = new Float64Array(WIDE * batch)
+  return finished([worker], records, () => {
+    for (let next = 0; next < records; next += batch) {
+      for (let i = 0; i < batch; i++) values[i * WIDE] = values[i * WIDE + WIDE - 1] = next + i
+      while (ring.availableWrite() < values.length) Atomics.pause()
+      ring.push(values)
+    }
+  })
+}
+
+/** Strings of so many bytes, written when the stream says it has room; its worker counts them. */
+export const threadStream = async (bytes: number, records: number): Promise<number> => {
+  const done = new SharedArrayBuffer(16)
+  const counts = new Float64Array(done)
+  const stream = new ThreadStream({
+    filename: fileURLToPath(new URL("./threadStreamWorker.ts", import.meta.url)),
+    workerData: { done, bytes }
+  })
+  await once(stream, "ready")
+  const begin = performance.now()
+  for (let next = 0; next < records; next++) {
+    const text = String(next).padEnd(bytes - 1, ".") + "\n"
+    if (!stream.write(text)) await once(stream, "drain")
+  }
+  stream.end()
+  await once(stream, "close")
+  const seconds = (performance.now() - begin) / 1000
+  check(counts[0] === records * bytes && counts[1] === 0, `${records * bytes} bytes, found ${counts.join()}`)
+  return records / seconds / 1e6
 }
 
 export const broadcastChannel = async (receivers: number, records: number): Promise<number> => {

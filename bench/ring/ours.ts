@@ -18,14 +18,30 @@ import { check, percentiles, type Sample } from "../harness.ts"
 export const Small = Record.struct({ n: Record.f64 })
 export type Small = Record.Type<typeof Small>
 
+/** 256 bytes; the first and the last number of each record are written and read. */
+const fields = Object.fromEntries(Array.from({ length: 30 }, (_, i) => [`f${i}`, Record.f64]))
+export const Wide: Record.Record<{ n: number; last: number }> = Record.struct({
+  n: Record.f64,
+  ...fields,
+  last: Record.f64
+})
+export type Wide = Record.Type<typeof Wide>
+
+export type How = "spin" | "backoff" | "sleep" | "park"
+
+export const strategyOf = (how: How): WaitStrategy.WaitStrategy =>
+  how === "sleep" ? WaitStrategy.sleep(1) : WaitStrategy[how]
+
 export interface Job {
-  readonly role: "take" | "publish" | "echo"
+  readonly role: "take" | "takeWide" | "publish" | "echo"
   readonly handle: Ring.Handle
   readonly other: Ring.Handle | undefined
   readonly id: string
   readonly batch: number
   readonly records: number
-  readonly strategy: "spin" | "park"
+  readonly strategy: How
+  /** Of how many records a consumer wants to find. */
+  readonly gather: number
 }
 
 const scope = Scope.makeUnsafe()
@@ -36,7 +52,7 @@ export const live = <A, E>(self: Effect.Effect<A, E, Scope.Scope>): Promise<A> =
 export const makeRing = (options: { readonly producers?: "single" | "multi"; readonly capacity?: number } = {}) =>
   live(Ring.make({ record: Small, capacity: 8192, role: "dedicated", ...options }).pipe(Effect.provide(layerThread)))
 
-const start = async (ring: Ring.Ring<Small>, job: Partial<Job>): Promise<Worker> => {
+const start = async <A>(ring: Ring.Ring<A>, job: Partial<Job>): Promise<Worker> => {
   const handle = await live(Ring.handle(ring))
   const workerData = {
     role: "take",
@@ -46,6 +62,7 @@ const start = async (ring: Ring.Ring<Small>, job: Partial<Job>): Promise<Worker>
     batch: 64,
     records: 0,
     strategy: "park",
+    gather: 1,
     ...job
   }
   const worker = new Worker(new URL("./oursWorker.ts", import.meta.url), { workerData })
@@ -55,18 +72,23 @@ const start = async (ring: Ring.Ring<Small>, job: Partial<Job>): Promise<Worker>
 
 const answerOf = async (worker: Worker): Promise<number> => Number((await once(worker, "message"))[0])
 
-/** Millions of records a second from one producer through so many consumers, all checked. */
-export const throughput = async (batch: number, consumers: number, records: number): Promise<number> => {
-  const ring = await makeRing()
-  const workers: Array<Worker> = []
-  for (let i = 0; i < consumers; i++) workers.push(await start(ring, { id: `c${i}`, records }))
-  const producer = await live(Producer.make(ring))
+export interface Throughput {
+  readonly batch: number
+  readonly consumers: number
+  readonly records: number
+  readonly gather?: number
+  /** Whether the ring is made for several producers, of which there is one. */
+  readonly stamped?: boolean
+}
+
+const sendAndCheck = async (
+  workers: ReadonlyArray<Worker>,
+  records: number,
+  publish: (next: number) => number
+): Promise<number> => {
   const answers = workers.map(answerOf)
   const begin = performance.now()
-  for (let next = 0; next < records; next += batch) {
-    const first = next
-    producer.publishBlockingUnsafe(batch, (slot, i) => void (slot.n = first + i), WaitStrategy.park)
-  }
+  for (let next = 0; next < records;) next = publish(next)
   const good = await Promise.all(answers)
   const seconds = (performance.now() - begin) / 1000
   check(
@@ -74,6 +96,42 @@ export const throughput = async (batch: number, consumers: number, records: numb
     `every consumer takes ${records}, found ${good.join()}`
   )
   return records / seconds / 1e6
+}
+
+/** Millions of records a second from one producer through so many consumers, all checked. */
+export const throughput = async ({ batch, consumers, records, ...how }: Throughput): Promise<number> => {
+  const ring = await makeRing({ producers: how.stamped === true ? "multi" : "single" })
+  const workers: Array<Worker> = []
+  for (let i = 0; i < consumers; i++) {
+    workers.push(await start(ring, { id: `c${i}`, records, gather: how.gather ?? 1 }))
+  }
+  const producer = await live(Producer.make(ring))
+  let first = 0
+  // Made once: a closure for each batch costs as much as an atomic store.
+  const write = (slot: Small, i: number): void => void (slot.n = first + i)
+  return sendAndCheck(workers, records, (next) => {
+    first = next
+    producer.publishBlockingUnsafe(batch, write, WaitStrategy.park)
+    return next + batch
+  })
+}
+
+/** The same with records of 256 bytes. */
+export const wide = async (batch: number, records: number): Promise<number> => {
+  const options = { record: Wide, capacity: 2048, role: "dedicated" as const }
+  const ring = await live(Ring.make(options).pipe(Effect.provide(layerThread)))
+  const worker = await start(ring, { role: "takeWide", records })
+  const producer = await live(Producer.make(ring))
+  let first = 0
+  const write = (slot: Wide, i: number): void => {
+    slot.n = first + i
+    slot.last = first + i
+  }
+  return sendAndCheck([worker], records, (next) => {
+    first = next
+    producer.publishBlockingUnsafe(batch, write, WaitStrategy.park)
+    return next + batch
+  })
 }
 
 export const twoProducers = async (batch: number, records: number): Promise<number> => {
@@ -95,12 +153,12 @@ export const twoProducers = async (batch: number, records: number): Promise<numb
 }
 
 /** Microseconds there and back between two threads. */
-export const roundTrip = async (strategy: "spin" | "park", trips: number): Promise<Sample> => {
+export const roundTrip = async (strategy: How, trips: number): Promise<Sample> => {
   const [there, back] = [await makeRing(), await makeRing()]
   await start(there, { role: "echo", other: await live(Ring.handle(back)), strategy })
   const producer = await live(Producer.make(there))
   const consumer = await live(Consumer.make(back, { id: "back" }))
-  const wait = Consumer.waitWith(WaitStrategy[strategy])
+  const wait = Consumer.waitWith(strategyOf(strategy))
   const times: Array<number> = []
   for (let i = 0; i < trips; i++) {
     const begin = performance.now()

@@ -4,52 +4,71 @@
 import * as Consumer from "@selvedge/core/ring/Consumer"
 import * as Producer from "@selvedge/core/ring/Producer"
 import * as Ring from "@selvedge/core/ring/Ring"
-import * as WaitStrategy from "@selvedge/core/memory/WaitStrategy"
 import { once } from "node:events"
 import { parentPort, workerData } from "node:worker_threads"
-import { type Job, live, Small } from "./ours.ts"
+import { type Job, live, Small, strategyOf, Wide } from "./ours.ts"
 
 const job = workerData as Job
-const strategy = WaitStrategy[job.strategy]
-const ring = await live(Ring.attach(job.handle, { record: Small, role: "dedicated" }))
+const strategy = strategyOf(job.strategy)
+const attach = () => live(Ring.attach(job.handle, { record: Small, role: "dedicated" }))
 const port = parentPort!
 
 const take = async (): Promise<void> => {
-  const consumer = await live(Consumer.make(ring, { id: job.id }))
-  const wait = Consumer.waitWith(strategy)
+  const consumer = await live(Consumer.make(await attach(), { id: job.id }))
+  const wait = Consumer.waitWith(strategy, { gather: job.gather })
   port.postMessage("ready")
   let count = 0
-  let sum = 0
+  // In order from one producer; of two, whose numbers are alike, all of them.
+  let misplaced = 0
+  const sum = new Float64Array(1)
   const handler = ({ n }: Small): void => {
-    sum += n
+    if (n !== count) misplaced++
+    sum[0]! += n
     count++
   }
   while (count < job.records && Consumer.awaitBlockingUnsafe(consumer, wait)) consumer.processUnsafe(handler, 4096)
-  const each = job.batch === 0 ? 0 : job.records
-  const alone = (each * (each - 1)) / 2
-  const two = (each / 2) * (each / 2 - 1)
-  port.postMessage(sum === alone || sum === two ? count : -1)
+  const half = job.records / 2
+  port.postMessage(misplaced === 0 || sum[0] === half * (half - 1) ? count : -1)
+}
+
+const takeWide = async (): Promise<void> => {
+  const ring = await live(Ring.attach(job.handle, { record: Wide, role: "dedicated" }))
+  const consumer = await live(Consumer.make(ring, { id: job.id }))
+  const wait = Consumer.waitWith(strategy, { gather: job.gather })
+  port.postMessage("ready")
+  let count = 0
+  let isGood = true
+  const handler = ({ last, n }: Wide): void => {
+    if (n !== count || last !== count) isGood = false
+    count++
+  }
+  while (count < job.records && Consumer.awaitBlockingUnsafe(consumer, wait)) consumer.processUnsafe(handler, 4096)
+  port.postMessage(isGood ? count : -1)
 }
 
 const publish = async (): Promise<void> => {
-  const producer = await live(Producer.make(ring))
+  const producer = await live(Producer.make(await attach()))
   port.postMessage("ready")
   await once(port, "message")
-  for (let next = 0; next < job.records; next += job.batch) {
-    const first = next
-    producer.publishBlockingUnsafe(job.batch, (slot, i) => void (slot.n = first + i), strategy)
-  }
+  let first = 0
+  const write = (slot: Small, i: number): void => void (slot.n = first + i)
+  for (; first < job.records; first += job.batch) producer.publishBlockingUnsafe(job.batch, write, strategy)
   port.postMessage(job.records)
 }
 
 const echo = async (): Promise<void> => {
   const back = await live(Ring.attach(job.other!, { record: Small, role: "dedicated" }))
-  const consumer = await live(Consumer.make(ring, { id: job.id }))
+  const consumer = await live(Consumer.make(await attach(), { id: job.id }))
   const producer = await live(Producer.make(back))
   const wait = Consumer.waitWith(strategy)
   port.postMessage("ready")
-  const reply = ({ n }: Small): void => void producer.publishUnsafe(1, (slot) => void (slot.n = n))
+  let answer = 0
+  const write = (slot: Small): void => void (slot.n = answer)
+  const reply = ({ n }: Small): void => {
+    answer = n
+    producer.publishUnsafe(1, write)
+  }
   while (Consumer.awaitBlockingUnsafe(consumer, wait)) consumer.processUnsafe(reply, 1)
 }
 
-await { take, publish, echo }[job.role]()
+await { take, takeWide, publish, echo }[job.role]()

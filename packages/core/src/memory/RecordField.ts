@@ -268,6 +268,7 @@ const fixed = <A>(
       get: ({ byte, u16, u8 }) => {
         const start = byte + offset
         // Invariant 1: a length that no writer wrote ends at the field's end.
+        // `slice` copies into memory that is not shared, which is what a decoder wants, and whoever keeps the bytes.
         return decode(u8.slice(start + 2, start + 2 + Math.min(u16[start >> 1] as number, most)))
       },
       set: ({ byte, u16, u8 }, value) => {
@@ -292,7 +293,7 @@ export const bytes = (most: number): Field<Uint8Array> =>
     "bytes",
     most,
     (value, name) => (value instanceof Uint8Array ? value : refuse(name, "a Uint8Array", value)),
-    (copy) => Uint8Array.from(copy)
+    (copy) => copy
   )
 
 /**
@@ -308,7 +309,6 @@ export const string = (most: number): Field<string> => {
     "string",
     most,
     (value, name) => (typeof value === "string" ? encoder.encode(value) : refuse(name, "a string", value)),
-    // A decoder takes no shared memory: `from` copies to memory of its own.
-    (copy) => decoder.decode(Uint8Array.from(copy))
+    (copy) => decoder.decode(copy)
   )
 }

@@ -61,6 +61,8 @@ export const park: WaitStrategy = { _tag: "Park" }
 const LEAST_BUDGET = 5
 const MOST_BUDGET = 2000
 
+const GATHERING_PAUSES = 128
+
 /**
  * One waiting place of a dedicated thread; it keeps what the strategy has learned.
  *
@@ -69,10 +71,22 @@ const MOST_BUDGET = 2000
  */
 export class BlockingWait {
   readonly strategy: WaitStrategy
+  /** Of how many records a taker wants to find; see `gathering`. */
+  readonly gather: number
   private budget = 100
 
-  constructor(strategy: WaitStrategy) {
+  constructor(strategy: WaitStrategy, gather = 1) {
     this.strategy = strategy
+    this.gather = gather
+  }
+
+  /**
+   * Leaves the others alone for a while (some two microseconds) if there is not yet what `gather` asks for: a taker at the heels of a
+   * producer has the words they share travel between their processors for every record.
+   */
+  gathering(isEnough: () => boolean): void {
+    if (this.gather <= 1 || isEnough()) return
+    for (let i = 0; i < GATHERING_PAUSES; i++) Bell.pause()
   }
 
   /** Blocks this thread until `isReady`. `mark` is told before it goes to sleep and after. */

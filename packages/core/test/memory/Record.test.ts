@@ -85,6 +85,7 @@ describe("Record", () => {
     there.write(value)
     assert.deepStrictEqual(here.read(), value)
     assert.deepStrictEqual({ ...here.slot }, value)
+    assert.instanceOf(here.slot.raw.buffer, ArrayBuffer)
     const { raw: _, ...rest } = value
     assert.throws(() => there.write(rest as typeof value), "a Uint8Array, found undefined")
     here.setGuard(() => {

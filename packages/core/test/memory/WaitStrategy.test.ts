@@ -2,6 +2,7 @@
  * What a dedicated thread does while it waits.
  */
 import { assert, describe, it } from "@effect/vitest"
+import * as Consumer from "@selvedge/core/ring/Consumer"
 import * as WaitStrategy from "@selvedge/core/memory/WaitStrategy"
 
 const bed = () => ({ words: new Int32Array(new SharedArrayBuffer(8)), stateWord: 0, bit: 2, bellWord: 1 })
@@ -78,6 +79,30 @@ describe("BlockingWait", () => {
   it("a sleep of no time at all is refused [R10]", () => {
     for (const millis of [0, -1, Number.NaN]) {
       assert.throws(() => WaitStrategy.sleep(millis), `wanted milliseconds above 0, found ${millis}`)
+    }
+  })
+
+  it("gathering asks for a whole number of records [R10]", () => {
+    for (const gather of [0, -1, 1.5, Number.NaN]) {
+      const error = () => Consumer.waitWith(WaitStrategy.spin, { gather })
+      assert.throws(error, `gather: wanted a whole number above 0, found ${gather}`)
+    }
+  })
+
+  it("gathering gives producers a while unless there is enough, and is nothing by default [R10]", () => {
+    const pause = Reflect.get(Atomics, "pause")
+    let pauses = 0
+    Reflect.set(Atomics, "pause", () => void pauses++)
+    try {
+      new WaitStrategy.BlockingWait(WaitStrategy.spin).gathering(() => assert.fail("nothing was to be gathered"))
+      const wait = new WaitStrategy.BlockingWait(WaitStrategy.spin, 4)
+      wait.gathering(() => true)
+      assert.strictEqual(pauses, 0)
+      let looks = 0
+      wait.gathering(() => ++looks > 1)
+      assert.deepStrictEqual([looks, pauses], [1, 128])
+    } finally {
+      Reflect.set(Atomics, "pause", pause)
     }
   })
 })
