@@ -274,19 +274,31 @@ const layerOf = (
   )
 
 /** Takes a row and starts the watcher, or gives the file back. */
-const taken = (control: Control.Control, look: () => void): Effect.Effect<SpaceCore, SpaceError> =>
-  Effect.map(
-    Effect.onError(
+const taken = (control: Control.Control, look: () => void): Effect.Effect<SpaceCore, MappingError> =>
+  Effect.onError(
+    Effect.flatMap(
       underMutex(control, () => Control.join(control)),
-      () => Effect.sync(() => release(control))
+      ({ life, row }) => watched(control, row, life, look)
     ),
-    ({ life, row }) => {
-      const watcher = Watcher.start(control, row, look, (error) => {
-        process.emitWarning(`selvedge: ${String(error)}; other processes do not wake this one any more`)
-      })
-      return new SpaceCore(control, row, life, watcher)
-    }
+    () => Effect.sync(() => release(control))
   )
+
+/** Nobody takes part whose sleepers are not woken yet. */
+const watched = (
+  control: Control.Control,
+  row: number,
+  life: number,
+  look: () => void
+): Effect.Effect<SpaceCore, MappingError> =>
+  Effect.suspend(() => {
+    const watcher = Watcher.start(control, row, look, (error) => {
+      process.emitWarning(`selvedge: ${String(error)}; other processes do not wake this one any more`)
+    })
+    return Effect.tryPromise({
+      try: () => watcher.awake.then(() => new SpaceCore(control, row, life, watcher)),
+      catch: (error) => new MappingUnavailable({ reason: "refused", wanted: "a watcher", found: String(error) })
+    })
+  })
 
 // -----------------------------------------------------------------------------
 // Regions

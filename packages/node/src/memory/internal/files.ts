@@ -19,8 +19,8 @@
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { FileRefused, InvalidSpace } from "../MappingError.ts"
-import { type Door, NativeError } from "./native.ts"
-import { roundUpToPage } from "./pages.ts"
+import type { Door } from "./native.ts"
+import { NativeError, roundUpToPage } from "./pages.ts"
 
 const SEAL_BYTES = 4096
 /** `"SLVG"` read as one little-endian word. */

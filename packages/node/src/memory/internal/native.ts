@@ -12,7 +12,7 @@
  * @internal
  */
 import type { LibraryHandle } from "koffi"
-import { pages, WASM_PAGE_BYTES } from "./pages.ts"
+import { NativeError, pages, WASM_PAGE_BYTES } from "./pages.ts"
 
 type Koffi = (typeof import("koffi"))["default"]
 
@@ -40,18 +40,6 @@ export interface Door {
   readonly sleepOn: (address: number, value: number, millis: number) => void
   /** Wakes everybody, in all processes, who sleeps on a word. */
   readonly wake: (address: number) => void
-}
-
-/** A call into the C library that failed. */
-export class NativeError extends Error {
-  override readonly name = "NativeError"
-  readonly call: string
-  readonly code: string
-  constructor(call: string, code: string) {
-    super(`${call} failed with ${code}`)
-    this.call = call
-    this.code = code
-  }
 }
 
 const PROT_READ_WRITE = 3

@@ -13,7 +13,6 @@
  *
  * @internal
  */
-import { MappingFailed } from "../MappingError.ts"
 
 declare const WebAssembly: {
   readonly Memory: new (descriptor: { readonly initial: number; readonly maximum: number; readonly shared: true }) => {
@@ -30,12 +29,25 @@ export const MOST_BYTES = 2 ** 31
 /** The size of a region that holds so many bytes. */
 export const roundUpToPage = (bytes: number): number => Math.ceil(bytes / WASM_PAGE_BYTES) * WASM_PAGE_BYTES
 
-/** Fresh zeroed pages; `bytes` is a multiple of a page. Throws `MappingFailed` where there are no addresses for them. */
+/** Something the system did not do. */
+export class NativeError extends Error {
+  override readonly name = "NativeError"
+  /** What was asked of it. */
+  readonly call: string
+  readonly code: string
+  constructor(call: string, code: string) {
+    super(`${call} failed with ${code}`)
+    this.call = call
+    this.code = code
+  }
+}
+
+/** Fresh zeroed pages; `bytes` is a multiple of a page. Throws `NativeError` where there are no addresses for them. */
 export const pages = (bytes: number): SharedArrayBuffer => {
   const count = bytes / WASM_PAGE_BYTES
   try {
     return new WebAssembly.Memory({ initial: count, maximum: count, shared: true }).buffer
   } catch (error) {
-    throw new MappingFailed({ wanted: `addresses for ${bytes} bytes`, found: String(error) })
+    throw new NativeError(`addresses for ${bytes} bytes`, String(error))
   }
 }

@@ -34,9 +34,8 @@ import {
 import * as Control from "./control.ts"
 import * as Files from "./files.ts"
 import * as Layout from "./layout.ts"
-import { NativeError } from "./native.ts"
 import * as Outward from "./outward.ts"
-import { MOST_BYTES, pages, roundUpToPage } from "./pages.ts"
+import { MOST_BYTES, NativeError, pages, roundUpToPage } from "./pages.ts"
 import type { Watcher } from "./watcher.ts"
 
 /** Whatever may be wrong with a space that is there. */

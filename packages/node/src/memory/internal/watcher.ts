@@ -26,6 +26,8 @@ export type WatcherOrder =
   | { readonly _tag: "Stop" }
 
 export interface Watcher {
+  /** Resolves when it runs; rejects if it does not. Before, nobody here is woken by other processes. */
+  readonly awake: Promise<void>
   readonly tell: (order: WatcherOrder) => void
   /** Resolves when the thread has ended: at once, for it is woken. */
   readonly stop: () => Promise<void>
@@ -48,7 +50,6 @@ export const start = (control: Control, row: number, look: () => void, died: (er
     execArgv: ["--no-warnings"],
     resourceLimits: { maxOldGenerationSizeMb: 32, maxYoungGenerationSizeMb: 2 }
   })
-  worker.unref()
   port1.unref()
   let stopping = false
   const ended = new Promise<void>((resolve) => {
@@ -57,10 +58,19 @@ export const start = (control: Control, row: number, look: () => void, died: (er
       resolve()
     })
   })
-  worker.on("error", (error) => {
-    if (!stopping) died(error)
+  const awake = new Promise<void>((resolve, reject) => {
+    worker.on("message", (message: "awake" | "look") => (message === "awake" ? resolve() : look()))
+    worker.on("error", (error) => {
+      reject(error)
+      if (!stopping) died(error)
+    })
+    void ended.then(() => reject(new Error("the watcher ended before it ran")))
   })
-  worker.on("message", look)
+  // It holds the loop while it starts, and no longer.
+  void awake.then(
+    () => worker.unref(),
+    () => worker.unref()
+  )
   const tell = (order: WatcherOrder): void => {
     port1.postMessage(order)
     Outward.ringOwn(control, row)
@@ -72,6 +82,7 @@ export const start = (control: Control, row: number, look: () => void, died: (er
   // A process that leaves without closing its scopes waits for its threads.
   process.once("exit", leave)
   return {
+    awake,
     tell,
     stop: () => {
       process.removeListener("exit", leave)

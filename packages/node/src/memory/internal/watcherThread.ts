@@ -123,4 +123,5 @@ class WatcherThread {
 
 const door = await open()
 if ("reason" in door) throw new Error(`the watcher found no door: ${door.found}`)
+parentPort?.postMessage("awake")
 new WatcherThread(workerData as WatcherData, door).run()

@@ -251,7 +251,13 @@ class Loop {
       await this.turn()
       watch.counted(publishedIn(prepared))
       const limit = recovery ? LIVENESS_MILLIS : PATIENCE_MILLIS
-      if (watch.silence > limit) watch.violation(`nothing was delivered for ${Math.round(watch.silence)} ms`)
+      if (watch.silence > limit) {
+        const { claimed, seats, tombstones } = await Effect.runPromise(RingSnapshot.snapshot(prepared.ring))
+        const rows = seats.map(({ id, lag, owner, state }) => `${id} ${state} of ${owner} lags ${lag}`)
+        watch.violation(
+          `nothing was delivered for ${Math.round(watch.silence)} ms: ${claimed} claimed, ${tombstones} tombstones, ${rows.join("; ")}`
+        )
+      }
     }
     watch.moved()
     if (watch.longestSilence > LIVENESS_MILLIS) watch.violation(`silence of ${Math.round(watch.longestSilence)} ms`)
