@@ -240,7 +240,6 @@ const recorded =
 export const linear = defineModel({
   name: "notifier: 2 producers × 2 and 2 polls of one token are linearizable",
   setup: () => make(2),
-  options: sampled,
   threads: {
     p: recorded([0, 0]),
     q: recorded([1, 1]),
