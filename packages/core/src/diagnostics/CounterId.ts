@@ -78,7 +78,6 @@ export const ids = {
   tasksDetached: counter(104, "tasks_detached", "tasks that outlived the patience of a parent or a join"),
   taskRestarts: counter(105, "task_restarts", "restarts by the restart policies of tasks"),
   tasksPeak: max(107, "tasks_peak", "the most tasks that were alive at once"),
-  registriesClosed: counter(108, "registries_closed", "task registries whose scope has ended"),
 
   shutdownsRequested: counter(200, "shutdowns_requested", "requests to stop that were the first of their service"),
   shutdownsForced: counter(201, "shutdowns_forced", "shutdowns that did not wait until their end"),
@@ -90,20 +89,17 @@ export const ids = {
   workersFailed: counter(302, "workers_failed", "workers that ended by a failure"),
   workersRunning: gauge(303, "workers_running", "workers that run"),
 
-  ringPublished: gauge(400, "ring_published", "records that were published"),
-  ringUnobserved: gauge(401, "ring_unobserved", "records that passed while nobody was seated"),
-  ringTombstones: gauge(402, "ring_tombstones", "records that were claimed and never written"),
-  ringGivenUp: gauge(403, "ring_given_up", "records that consumers whose seats were given up have not seen"),
-  ringFullWaits: gauge(404, "ring_full_waits", "waits of producers for room"),
-  ringConsumed: gauge(405, "ring_consumed", "records that were committed, over all consumers"),
-  ringGaps: gauge(406, "ring_gaps", "records that consumers have missed"),
-  ringLag: gauge(407, "ring_lag", "records between the slowest consumer and what is claimed"),
-  ringGreatestLag: max(408, "ring_greatest_lag", "the greatest lag that was seen"),
-  ringSeats: gauge(409, "ring_seats", "consumers that have a seat"),
+  ringClaimed: counter(400, "ring_claimed", "records that were claimed by producers"),
+  ringUnobserved: counter(401, "ring_unobserved", "records that passed while nobody was seated"),
+  ringTombstones: counter(402, "ring_tombstones", "records that were claimed and never written"),
+  ringGivenUp: counter(403, "ring_given_up", "records that consumers whose seats were given up have not seen"),
+  ringFullWaits: counter(404, "ring_full_waits", "waits of producers for room"),
+  ringLag: gauge(405, "ring_lag", "records between the slowest consumer and what is claimed"),
+  ringGreatestLag: max(406, "ring_greatest_lag", "the greatest lag that was seen"),
+  ringSeats: gauge(407, "ring_seats", "consumers that have a seat"),
 
-  notifierNotified: counter(500, "notifier_notified", "notifications"),
-  notifierConflated: counter(501, "notifier_conflated", "notifications of tokens that were waiting already"),
-  notifierPolled: counter(502, "notifier_polled", "tokens that were handed out")
+  notifierPolled: counter(500, "notifier_polled", "tokens that were taken out of the queue"),
+  notifierQueued: gauge(501, "notifier_queued", "tokens that wait in the queue")
 } as const satisfies Readonly<Record<string, CounterId>>
 
 const own: ReadonlyMap<number, CounterId> = new Map(Object.values<CounterId>(ids).map((one) => [one.id, one]))

@@ -352,6 +352,7 @@ const finish = (life: Life): Outcome => {
   life.stage = "stopped"
   const report = Results.report(life)
   const { exitCode } = report
+  life.feed.finished(report)
   const log = exitCode === 0 ? Effect.logInfo : Effect.logWarning
   for (const line of Results.lines(life, report)) life.log(log(line))
   return { exitCode, reason: life.reason, error: Results.error(life), report }

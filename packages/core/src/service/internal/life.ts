@@ -36,6 +36,7 @@ import * as TaskRegistry from "../../tasks/TaskRegistry.ts"
 import type * as Workforce from "../../workers/Workforce.ts"
 import type { GuardShape } from "../Guard.ts"
 import type { Stage } from "../Lifecycle.ts"
+import * as Feed from "./feed.ts"
 import { Reload } from "./reload.ts"
 import * as Results from "./results.ts"
 
@@ -78,6 +79,8 @@ export class Life {
   readonly context: Context.Context<never>
   stage: Stage = "preStart"
   readonly reload: Reload
+  /** Counters and flight recorder, where there are any. */
+  readonly feed: Feed.Feed
   /** Containers that enrolled, in their order. */
   readonly workforce = new Set<Workforce.Member>()
   /** `stopAccepting` has begun: its hooks that come later run at once. */
@@ -127,6 +130,7 @@ export class Life {
     this.context = options.context
     this.givenNanos = options.givenNanos ?? (() => undefined)
     this.clock = Context.get(options.context, Clock.Clock)
+    this.feed = Feed.make(this.context, this.clock)
     this.reload = new Reload({ context: this.context, isStopping: () => this.reason !== undefined })
     // The first to wait is the first to be woken, on the spot.
     this.log(Effect.map(this.root.awaitRequested, () => this.beginTimeline()))
@@ -194,6 +198,7 @@ export class Life {
     // From here on a blocked loop has an end, whichever phase comes first.
     this.root.setDeadlineUnsafe(this.deadlineNanos("tasks"))
     this.tellGuard()
+    this.feed.requested(this.reason === undefined ? "" : ShutdownReason.describe(this.reason))
   }
 
   private onForced(): void {
@@ -201,6 +206,7 @@ export class Life {
     this.timeline.force(this.nowNanos())
     this.root.setDeadlineUnsafe(this.visibleDeadline())
     this.tellGuard()
+    this.feed.forced()
   }
 
   /** When a phase must have ended. */
@@ -234,6 +240,7 @@ export class Life {
     this.timeline!.enter(phase, started)
     this.root.setDeadlineUnsafe(this.visibleDeadline())
     this.tellGuard()
+    this.feed.phase(phase)
     return () => {
       this.phases.push({
         phase,

@@ -96,7 +96,7 @@ export class Feed {
     this.note("tasks.closed", 0, `${live} live`)
   }
   forced(live: number): void {
-    this.note("tasks.forced", 0, `${live} live`)
+    if (live > 0) this.note("tasks.forced", 0, `${live} live`)
   }
 
   private note(what: string, id: number, text: string): void {
