@@ -16,18 +16,7 @@ import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
-import { fork, local, numbers, publishRange, ringOf, values } from "./support.ts"
-
-/** Source: mulberry32, a well-known 32-bit generator in the public domain. */
-const generator = (seed: number): ((below: number) => number) => {
-  let state = seed | 0
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296) * below)
-  }
-}
+import { fork, generator, local, numbers, publishRange, ringOf, values } from "./support.ts"
 
 /** Checks a long random life of a ring against arithmetic: who has taken what, and so how much room there is. */
 const randomLife = Effect.fnUntraced(function* (producers: "single" | "multi", seed: number) {
