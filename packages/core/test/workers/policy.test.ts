@@ -75,6 +75,18 @@ describe("a worker that does not become ready in time", () => {
     }).pipe(on())
   )
 
+  it.effect("is left alone from the moment it is ready, however long it lives [W7]", () =>
+    Effect.gen(function* () {
+      const container = yield* Container.make()
+      const workers = yield* TestContainer.TestContainer
+      yield* container.run(late)
+      yield* pass(999)
+      yield* workers.say(0, { _tag: "Ready" })
+      yield* pass(3_600_000)
+      assert.deepStrictEqual(yield* lives, ["late 0.1"])
+    }).pipe(on())
+  )
+
   it.effect("gains nothing by talking [W7]", () =>
     Effect.gen(function* () {
       const container = yield* Container.make()
