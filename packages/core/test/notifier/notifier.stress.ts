@@ -4,7 +4,7 @@
  *
  * A _burst_ is a few plain writes of a growing number, each followed by a notification of the same token. The consumer polls, and reads
  * the number each time it is handed the token. A burst is _lost_ if the queue is empty, the consumer has polled since, and it has not
- * read the burst's last number. The same run has the consumer clear the flag by a plain store, which has to lose some: a litmus that cannot fail
+ * read the burst's last number. With `records` the run ends after so many bursts. The same run has the consumer clear the flag by a plain store, which has to lose some: a litmus that cannot fail
  * shows nothing.
  */
 import { Worker } from "node:worker_threads"
@@ -36,16 +36,22 @@ const race = async (form: Form, seed: number, millis: number): Promise<Told> => 
   return told!
 }
 
-export const run = async ({ seconds, seed }: { readonly seconds: number; readonly seed: number }) => {
+interface StressOptions {
+  readonly seconds: number
+  readonly seed: number
+  readonly records?: number
+}
+
+export const run = async ({ records = Infinity, seconds, seed }: StressOptions) => {
   const shipped = { bursts: 0, notifies: 0, conflated: 0, lost: 0 }
   const plain = { bursts: 0, notifies: 0, conflated: 0, lost: 0 }
   const end = performance.now() + seconds * 1000
   // In turn, so that a busy minute hits both alike.
-  for (let round = 0; performance.now() < end; round++) {
+  for (let round = 0; performance.now() < end && shipped.bursts < records; round++) {
     const slice = Math.min(seconds * 250, 5000)
     for (const [form, sum, share] of [
-      ["shipped", shipped, 0.5],
-      ["plain", plain, 0.5]
+      ["shipped", shipped, 0.75],
+      ["plain", plain, 0.25]
     ] as const) {
       const told = await race(form, seed + round, slice * share)
       for (const key of ["bursts", "notifies", "conflated", "lost"] as const) sum[key] += told[key]
