@@ -93,13 +93,9 @@ const make = Effect.gen(function* () {
     capacity: workers,
     critical: true,
     intensity: { max: restarts, period: "5 seconds" },
-    policy: {
-      exited: ({ exit, facts }) => {
-        ends.set(facts.ordinal, exit)
-        // Now its seat is vacant: it keeps what its next life has to count.
-        return Ring.recover(ring, ownerOf(facts))
-      }
-    }
+    // Its seat is vacant then: the ring keeps what its next life has to count.
+    recover: (dead) => Ring.recover(ring, ownerOf(dead)),
+    policy: { exited: ({ exit, facts }) => Effect.sync(() => ends.set(facts.ordinal, exit)) }
   })
   yield* container.run({
     name: "aggregate",

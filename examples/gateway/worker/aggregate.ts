@@ -24,7 +24,6 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
-import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import * as Event from "../Event.ts"
 import { Settings } from "../Settings.ts"
@@ -35,12 +34,6 @@ import * as Ask from "./requests.ts"
 
 const BATCH = 256
 
-/** How long a life may wait until the seat of the life before it is known to be vacant. */
-const VACANT = Schedule.max([Schedule.spaced("10 millis"), Schedule.recurs(1_000)])
-
-const isNotVacantYet = (error: { readonly _tag: string }): boolean =>
-  error._tag === "JoinRefused" && "reason" in error && error.reason === "DuplicateId"
-
 /** This worker's seat in the ring. It is never left: a seat that is left is free, and nobody would keep the records for the next life. */
 const takeSeat = Effect.gen(function* () {
   const identity = yield* WorkerContext.WorkerContext
@@ -48,8 +41,7 @@ const takeSeat = Effect.gen(function* () {
   const join = Effect.flatMap(Ring.attach(handle, { record: EventRecord }), (ring) =>
     Consumer.make(ring, { id: seatOf(identity.ordinal), commit: "manual" })
   )
-  const whenVacant = Effect.retry(join, { schedule: VACANT, while: isNotVacantYet })
-  return yield* Scope.provide(whenVacant, yield* Scope.make())
+  return yield* Scope.provide(join, yield* Scope.make())
 })
 
 /** What this worker has counted. */
