@@ -13,6 +13,7 @@
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
@@ -42,6 +43,9 @@ export interface FiberLife {
   readonly crash: (exit: WorkerExit.WorkerExit) => void
   /** Sends something as if the worker had. */
   readonly say: (wire: unknown) => void
+  /** From now on nothing reaches it and nothing of it is heard, as if its event loop were blocked; until it is thawed. */
+  readonly freeze: () => void
+  readonly thaw: () => void
 }
 
 /**
@@ -164,6 +168,8 @@ class FiberWorker {
   private fiber: Fiber.Fiber<unknown, unknown> | undefined = undefined
   private isGone = false
   private isKilled = false
+  /** Closed while the worker is frozen. */
+  private readonly flowing = Latch.makeUnsafe(true)
 
   constructor(
     program: WorkerProgram.WorkerProgram,
@@ -189,7 +195,9 @@ class FiberWorker {
 
   begin(): void {
     const pump = (queue: Queue.Queue<unknown>, deliver: (wire: unknown) => void) =>
-      this.fork(Effect.forever(Effect.map(Queue.take(queue), deliver)))
+      this.fork(
+        Effect.forever(Effect.flatMap(Queue.take(queue), (wire) => Effect.map(this.flowing.await, () => deliver(wire))))
+      )
     this.pumps = [
       pump(this.inbox, (wire) => this.life.receive(wire)),
       pump(this.outbox, (wire) => this.listener.message(wire))
@@ -198,7 +206,9 @@ class FiberWorker {
       facts: this.facts,
       isGone: () => this.isGone,
       crash: (exit) => this.crash(exit),
-      say: (wire) => void (this.isGone || Queue.offerUnsafe(this.outbox, wire))
+      say: (wire) => void (this.isGone || Queue.offerUnsafe(this.outbox, wire)),
+      freeze: () => void this.flowing.closeUnsafe(),
+      thaw: () => void this.flowing.openUnsafe()
     })
     this.fiber = this.fork(
       Effect.andThen(
@@ -219,7 +229,8 @@ class FiberWorker {
       // A crash meanwhile: nobody takes the rest any more.
       size === 0 || this.isGone ? Effect.void : Effect.fail("more" as const)
     )
-    const drained = Effect.eventually(Effect.andThen(Effect.yieldNow, empty))
+    if (this.isKilled) return this.gone(seen)
+    const drained = Effect.eventually(Effect.andThen(this.flowing.await, Effect.andThen(Effect.yieldNow, empty)))
     this.fork(Effect.map(drained, () => this.gone(seen)))
   }
 

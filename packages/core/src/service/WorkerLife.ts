@@ -19,6 +19,7 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Failure from "../internal/failure.ts"
@@ -98,6 +99,10 @@ class Life {
   private readonly handling = new Map<number, Task.Task<unknown, unknown> | "starting" | "cancelled">()
   private isReady = false
   private over = false
+  /** The surroundings of `run`. */
+  private context: Context.Context<never> | undefined = undefined
+  private everyMillis: number | undefined = undefined
+  private beating: Fiber.Fiber<unknown> | undefined = undefined
 
   constructor(program: WorkerProgram, options: Options) {
     this.program = program
@@ -127,9 +132,19 @@ class Life {
         return this.forceNow()
       case "Request":
         return this.services === undefined ? void this.early.push(message) : this.handle(message, this.services)
+      case "Beat":
+        return this.beat(message.everyMillis)
       case "Cancel":
         return this.cancel(message.id)
     }
+  }
+
+  /** From now on, or from the start of the program on. One that is blocked cannot: that is what it is for. */
+  private beat(everyMillis: number): void {
+    this.everyMillis = everyMillis
+    if (this.context === undefined || this.beating !== undefined) return
+    const beat = Effect.andThen(Effect.sleep(Math.max(1, everyMillis)), this.status.healthy)
+    this.beating = Effect.runForkWith(this.context)(Effect.forever(beat))
   }
 
   ask(reason: ShutdownReason.ShutdownReason): void {
@@ -258,7 +273,7 @@ class Life {
       run: this.program.main,
       budgetGiven: () => this.given
     })
-    const life = Effect.andThen(this.readBudget, main).pipe(
+    const life = Effect.andThen(Effect.andThen(this.readContext, this.readBudget), main).pipe(
       Effect.provideService(WorkerContext.WorkerContext, WorkerContext.fromFacts(context)),
       Effect.provideService(WorkerStatus, this.status),
       Effect.provideService(WorkerRegions, regions),
@@ -266,6 +281,11 @@ class Life {
       Effect.map((exit) => exitOf(exit))
     )
     return Effect.tap(life as Effect.Effect<WorkerExit.WorkerExit>, (exit) => Effect.sync(() => this.end(exit)))
+  })
+
+  private readonly readContext = Effect.map(Effect.context<never>(), (context) => {
+    this.context = context
+    if (this.everyMillis !== undefined) this.beat(this.everyMillis)
   })
 
   private readonly readBudget = Effect.map(ShutdownPlan.make(), ({ budgetNanos }) => {
@@ -276,6 +296,7 @@ class Life {
     for (const { id } of this.early.splice(0)) {
       this.reply(id, { _tag: "Refused", reason: "stopping", detail: "the program never became ready" })
     }
+    this.beating?.interruptUnsafe()
     this.send({ _tag: "Ended", exit })
     this.over = true
   }

@@ -39,6 +39,11 @@ export interface ChildSpec {
   readonly regions?: Regions | undefined
   /** How long a life may take to become ready. Default `SELVEDGE_WORKER_STARTUP_TIMEOUT`, 30 seconds. */
   readonly startupTimeout?: Duration.Input | undefined
+  /**
+   * How long a ready life may give no sign that its event loop turns. It is asked for one four times as often. Default: it is
+   * not asked.
+   */
+  readonly healthTimeout?: Duration.Input | undefined
   /** Delays before restarts; anew after a life that was ready. Default: no delay. When it ends, the supervisor gives up. */
   readonly backoff?: Schedule.Schedule<unknown, unknown> | undefined
 }
@@ -56,6 +61,7 @@ export interface Resolved {
   readonly key: string | undefined
   readonly regions: Regions
   readonly startupTimeout: Duration.Duration
+  readonly healthTimeout: Duration.Duration | undefined
   readonly backoff: Schedule.Schedule<unknown, unknown> | undefined
 }
 
@@ -70,6 +76,8 @@ export const settings = {
     max: "1 hour"
   })
 } as const
+
+const checkHealth = Setting.durationOption("healthTimeout", { min: "40 millis", max: "1 hour" })
 
 const restartTypes: ReadonlyArray<unknown> = ["permanent", "transient", "temporary"]
 
@@ -90,6 +98,7 @@ const known: Readonly<Record<keyof ChildSpec, true>> = {
   key: true,
   regions: true,
   startupTimeout: true,
+  healthTimeout: true,
   backoff: true
 }
 
@@ -131,7 +140,8 @@ export const resolve = Effect.fnUntraced(function* (
     }
   }
   const startupTimeout = yield* settings.startupTimeout.resolve(spec.startupTimeout)
-  return { name, program, restart: restart ?? "permanent", key, regions, startupTimeout, backoff }
+  const healthTimeout = spec.healthTimeout === undefined ? undefined : yield* checkHealth(spec.healthTimeout)
+  return { name, program, restart: restart ?? "permanent", key, regions, startupTimeout, healthTimeout, backoff }
 })
 
 const isProgram = (value: unknown): value is ProgramRef =>

@@ -7,7 +7,7 @@
  * **Order**
  *
  * ```text
- *   supervisor ── Start ─▶ … Request … Cancel … ─▶ Stop ─▶ Force
+ *   supervisor ── Start ─▶ Beat … Request … Cancel … ─▶ Stop ─▶ Force
  *   worker     ─▶ Ready ─▶ … Healthy, StatusText, Reply, … ─▶ Stopping ─▶ Ended
  * ```
  *
@@ -38,6 +38,8 @@ export const ToWorker = Schema.Union([
     /** Encoded by the request's own schema. */
     payload: Schema.Unknown
   }),
+  /** Say `Healthy` so often, for as long as the event loop turns. */
+  Schema.TaggedStruct("Beat", { everyMillis: Schema.Finite }),
   /** Nobody waits for the answer any more. */
   Schema.TaggedStruct("Cancel", { id: Schema.Int }),
   /** Starts the worker's plan: everything in it has ended when the budget is over. */

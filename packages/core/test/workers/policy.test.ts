@@ -103,6 +103,59 @@ describe("a worker that does not become ready in time", () => {
   )
 })
 
+const watched = { name: "w", program: patient, count: 1, healthTimeout: "1 second" } as const
+
+describe("a worker that is asked for signs of life", () => {
+  it.effect("lives on while its loop turns [W7]", () =>
+    Effect.gen(function* () {
+      const container = yield* Container.make()
+      yield* container.run(watched)
+      yield* pass(60_000)
+      assert.deepStrictEqual(yield* lives, ["w 0.1"])
+    }).pipe(on())
+  )
+
+  it.effect("is killed when it gives none for its timeout, told in one line, and started again [W7]", () => {
+    const lines: Array<Line> = []
+    return Effect.gen(function* () {
+      const exits: Array<string> = []
+      const container = yield* Container.make({
+        policy: { exited: ({ exit }) => Effect.sync(() => void exits.push(JSON.stringify(exit))) }
+      })
+      const workers = yield* TestContainer.TestContainer
+      yield* container.run(watched)
+      yield* pass(10_000)
+      yield* workers.freeze(0)
+      // Its last sign was at ten seconds.
+      yield* pass(999)
+      assert.deepStrictEqual(yield* lives, ["w 0.1"])
+      yield* pass(1)
+      yield* settle
+      assert.deepStrictEqual(exits, ['{"_tag":"Killed","reason":"health timeout"}'])
+      assert.deepStrictEqual(yield* lives, ["w 0.2"])
+      assert.isTrue(lines.some(({ text }) => text === "w 0 [fiber 0] life 1 gave no sign of life for 1s"))
+    }).pipe(on(lines))
+  })
+
+  it.effect("is given as long again when its policy wants to wait, and lives on if it thaws [W7] [W8]", () =>
+    Effect.gen(function* () {
+      let asked = 0
+      const container = yield* Container.make({
+        policy: { healthFailed: () => Effect.sync(() => (asked++, "wait" as const)) }
+      })
+      const workers = yield* TestContainer.TestContainer
+      yield* container.run(watched)
+      yield* pass(1000)
+      yield* workers.freeze(0)
+      yield* pass(2500)
+      assert.strictEqual(asked, 2)
+      yield* workers.thaw(0)
+      yield* pass(60_000)
+      assert.deepStrictEqual([asked, yield* lives], [2, ["w 0.1"]])
+    }).pipe(on())
+  )
+})
+
 describe("a policy", () => {
   it.effect("stops the container from the hook of a crash before the worker is started again [W8]", () =>
     Effect.gen(function* () {

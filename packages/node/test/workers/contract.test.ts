@@ -33,6 +33,8 @@ const ofOneProgram = [
   "keeps the defect",
   "restarts a permanent worker",
   "leaves a worker alone",
+  "is ready when its program says so",
+  "sees from outside",
   "says with the path",
   "fails what is in flight",
   "sends to the worker that is meant",

@@ -51,6 +51,9 @@ export interface Shape {
   readonly crash: (ordinal: number, exit?: WorkerExit) => Effect.Effect<boolean>
   /** Lets the present life of an ordinal say something. */
   readonly say: (ordinal: number, wire: unknown) => Effect.Effect<boolean>
+  /** Blocks the present life of an ordinal: it hears nothing and nothing of it is heard, until it is thawed. */
+  readonly freeze: (ordinal: number) => Effect.Effect<boolean>
+  readonly thaw: (ordinal: number) => Effect.Effect<boolean>
   /** Lives that were killed and did not end. */
   readonly abandoned: Effect.Effect<ReadonlyArray<Facts>>
   /** Two lives of one ordinal that ran at the same time, as they were noticed. Always empty, or there is a bug. */
@@ -115,6 +118,8 @@ export const layer: Layer.Layer<TestContainer | Backend.Backend> = Layer.effectC
       running: Effect.sync(() => lives.filter((life) => !life.isGone())),
       crash: (ordinal, exit) => onPresent(ordinal, (life) => life.crash(exit ?? killed)),
       say: (ordinal, wire) => onPresent(ordinal, (life) => life.say(wire)),
+      freeze: (ordinal) => onPresent(ordinal, (life) => life.freeze()),
+      thaw: (ordinal) => onPresent(ordinal, (life) => life.thaw()),
       abandoned: Effect.sync(() => abandoned.slice()),
       overlaps: Effect.sync(() => overlaps.slice())
     }

@@ -180,6 +180,8 @@ export class Fleet {
     if (policy.spawned !== undefined) this.hook("spawned", () => policy.spawned!(event))
     const { life } = place
     if (life !== undefined && !life.isReady) this.armStartup(place, life)
+    const { healthTimeout } = place.spec
+    if (healthTimeout !== undefined) life?.beat(Duration.toMillis(healthTimeout) / 4)
     this.changed()
   }
 
@@ -193,22 +195,27 @@ export class Fleet {
       ready: (life) => {
         this.disarm(life)
         place.becomeReady()
+        life.beatAt = this.nowMillis()
+        this.armHealth(place, life)
         this.changed()
       },
-      word: (_, word) => this.word(place, word),
+      word: (life, word) => this.word(place, life, word),
       invalid: (life, error) => this.invalid(place, life, error),
       exited: (life, exit) => this.exited(place, life, exit)
     }
   }
 
-  private word(place: Place, word: Word): void {
+  private word(place: Place, life: Life, word: Word): void {
+    if (word._tag === "Healthy") {
+      life.beatAt = this.nowMillis()
+      return
+    }
     if (word._tag === "Problem") return this.log(Effect.logWarning(`${this.nameOf(place)}: ${word.message}`))
     if (word._tag !== "Stopping" || !place.stopsItself()) return
-    const { life } = place
     const overdue = Effect.sync(() => {
-      if (life !== undefined && place.life === life) this.kill(place, "grace over")
+      if (place.life === life) this.kill(place, "grace over")
     })
-    if (life !== undefined) this.arm(life, Effect.andThen(Effect.sleep(word.budgetMillis + PATIENCE_MILLIS), overdue))
+    this.arm(life, Effect.andThen(Effect.sleep(word.budgetMillis + PATIENCE_MILLIS), overdue))
     this.changed()
   }
 
@@ -303,6 +310,35 @@ export class Fleet {
       })
     })
     this.arm(life, Effect.andThen(Effect.sleep(startupTimeout), late))
+  }
+
+  /** Looks when the last sign of life is as old as it may be. */
+  private armHealth(place: Place, life: Life): void {
+    const { healthTimeout } = place.spec
+    if (healthTimeout === undefined) return
+    const millis = Duration.toMillis(healthTimeout)
+    const look = Effect.sync(() => {
+      this.timers.delete(life)
+      if (place.life !== life || place.state._tag !== "Ready") return
+      const late = this.nowMillis() - life.beatAt - millis
+      if (late < 0) return this.armHealth(place, life)
+      // Our own loop was held up: what the worker said meanwhile is still on its way.
+      if (late > millis / 2) life.beatAt = this.nowMillis() - millis / 2
+      else this.unhealthy(place, life, healthTimeout)
+      this.armHealth(place, life)
+    })
+    const left = Math.max(1, life.beatAt + millis - this.nowMillis())
+    this.arm(life, Effect.andThen(Effect.sleep(left), look))
+  }
+
+  private unhealthy(place: Place, life: Life, healthTimeout: Duration.Duration): void {
+    life.beatAt = this.nowMillis()
+    this.log(Effect.logWarning(`${this.nameOf(place)} gave no sign of life for ${Duration.format(healthTimeout)}`))
+    const { healthFailed } = this.setup.policy
+    const call = healthFailed && (() => healthFailed(this.eventOf(place)))
+    this.decision("healthFailed", call, "kill", (decided) => {
+      if (decided === "kill" && place.life === life) this.kill(place, "health timeout")
+    })
   }
 
   private disarm(life: Life): void {

@@ -55,6 +55,8 @@ export class Life {
   isStopping = false
   isKilled = false
   text: string | undefined = undefined
+  /** When it last gave a sign that its loop turns, in monotonic milliseconds. */
+  beatAt = 0
 
   constructor(request: Backend.StartRequest, host: Host) {
     this.request = request
@@ -151,6 +153,10 @@ export class Life {
   stop(budgetMillis: number, reason: string): void {
     this.isStopping = true
     this.send({ _tag: "Stop", budgetMillis, reason })
+  }
+
+  beat(everyMillis: number): void {
+    this.send({ _tag: "Beat", everyMillis })
   }
 
   force(): void {

@@ -94,6 +94,29 @@ export const cases: ReadonlyArray<Case> = [
     })
   },
   {
+    title: "sees from outside a worker that blocks its thread, kills it, and starts it again [W7]",
+    needs: "isolation",
+    run: Effect.gen(function* () {
+      const exits: Array<WorkerExit> = []
+      const container = yield* Container.make({
+        policy: { exited: ({ exit }) => Effect.sync(() => void exits.push(exit)) }
+      })
+      yield* container.spawn({ name: "busy", program: program("busy"), healthTimeout: "1 second" })
+      yield* within("it is started again", nextLife(container, 1))
+      yield* claim("exit", exits[0], { _tag: "Killed", reason: "health timeout" })
+    })
+  },
+  {
+    title: "leaves a worker alone whose loop turns, while it is asked for signs of life [W7]",
+    run: Effect.gen(function* () {
+      const container = yield* Container.make()
+      const child = yield* container.spawn({ name: "patient", program: program("patient"), healthTimeout: "4 seconds" })
+      yield* within("it is ready", child.awaitReady)
+      yield* Effect.sleep("6 seconds")
+      yield* claim("restarts", (yield* container.statistics).restarts, 0)
+    })
+  },
+  {
     title: "is ready when its program says so, with the text it gave [W7] [W13]",
     run: Effect.gen(function* () {
       const container = yield* Container.make()
