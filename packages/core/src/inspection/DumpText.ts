@@ -184,8 +184,11 @@ const notifiers = ({ notifiers: rows }: Dump): Lines =>
         )
       ]
 
-const counters = ({ counters: rows }: Dump): Lines =>
-  rows.length === 0 ? [] : ["counters:", ...rows.map(({ label: name, value }) => `  ${label(name)} ${value}`)]
+/** Those that have counted anything. */
+const counters = ({ counters: rows }: Dump): Lines => {
+  const moved = rows.filter(({ value }) => value !== 0)
+  return moved.length === 0 ? [] : ["counters:", ...moved.map(({ label: name, value }) => `  ${label(name)} ${value}`)]
+}
 
 const memory = ({ memory: found }: Dump): Lines => {
   if (found === null) return []

@@ -8,7 +8,11 @@
  * @since 0.1.0
  */
 import * as Setting from "@selvedge/core/config/Setting"
+import * as Counters from "@selvedge/core/diagnostics/Counters"
+import * as FlightRecorder from "@selvedge/core/diagnostics/FlightRecorder"
+import * as StrandRegistry from "@selvedge/core/diagnostics/StrandRegistry"
 import * as CoreKeepAlive from "@selvedge/core/memory/KeepAlive"
+import * as SharedMemory from "@selvedge/core/memory/SharedMemory"
 import * as Guard from "@selvedge/core/service/Guard"
 import * as Main from "@selvedge/core/service/Main"
 import * as Signals from "@selvedge/core/service/Signals"
@@ -16,6 +20,7 @@ import * as Report from "@selvedge/core/shutdown/ShutdownReport"
 import { AvailableParallelism } from "@selvedge/core/workers/Parallelism"
 import * as WorkerContext from "@selvedge/core/workers/WorkerContext"
 import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
@@ -71,7 +76,20 @@ export const settings = {
  * @category models
  * @since 0.1.0
  */
-export type Provided = Main.Provided | WorkerContext.WorkerContext
+export type Provided = Main.Provided | WorkerContext.WorkerContext | Diagnostics
+
+/**
+ * Strands, counters and the last events in shared memory: fed by tasks, shutdown and workers, shown in dumps, and there for
+ * the layer's own use. `SELVEDGE_STRAND_REGISTRY_SIZE=0` and `SELVEDGE_FLIGHT_RECORDER_SIZE=0` switch theirs off.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Diagnostics = StrandRegistry.StrandRegistry | Counters.Counters | FlightRecorder.FlightRecorder
+
+const diagnostics = Layer.mergeAll(StrandRegistry.layer(), Counters.layer(), FlightRecorder.layer()).pipe(
+  Layer.provide(SharedMemory.layerThread)
+)
 
 let running: string | undefined
 
@@ -131,13 +149,19 @@ const program = Effect.fnUntraced(function* <A, E>(
   const withGuard = yield* settings.guard.resolve(guardOption)
   yield* KeepAlive.hold
   const signals = yield* NodeSignals.make()
-  const watchdog = yield* NodeWatchdog.make({ name: options.name, ...(watchdogOption ?? { action: "off" }) })
+  const shared = yield* Layer.build(diagnostics).pipe(
+    // Who the main program is was not configured, and there is some memory.
+    Effect.catchTag(["InvalidIdentity", "AllocationFailed"], (error) => Effect.die(error))
+  )
+  const watchdog = yield* NodeWatchdog.make({ name: options.name, ...(watchdogOption ?? { action: "off" }) }).pipe(
+    Effect.provideContext(shared)
+  )
   if (watchdog.socket !== undefined) yield* Effect.logInfo(`dumps can be asked for at ${watchdog.socket}`)
   const guard = withGuard ? yield* NodeGuard.make : yield* Guard.Guard
   const outcome = yield* Main.run(layer, options).pipe(
     Effect.provideService(Signals.Signals, signals),
     Effect.provideService(Guard.Guard, guard),
-    Effect.provideContext(watchdog.services),
+    Effect.provideContext(Context.merge(shared, watchdog.services)),
     Effect.provideService(CoreKeepAlive.KeepAlive, KeepAlive.holdUnsafe),
     Effect.provideService(AvailableParallelism, availableParallelism()),
     Effect.provide(WorkerContext.layerMain({ name: options.name }))

@@ -1,0 +1,42 @@
+/**
+ * Tasks that are planted into the gateway to be looked at: `npm run gateway -- --plant=block`.
+ *
+ * Each begins two seconds after the gateway is ready, and again every ten seconds.
+ */
+import { Lifecycle, ShutdownToken, TaskRegistry, Watchdog } from "@selvedge/core"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+
+const MILLIS = 3000
+
+/** Holds the event loop, as somebody does who sorts a large array: nothing else runs meanwhile. */
+const holdTheLoop = Effect.sync(() => {
+  const end = process.hrtime.bigint() + BigInt(MILLIS) * 1_000_000n
+  let sum = 0
+  while (process.hrtime.bigint() < end) sum += Math.sqrt(sum + 1)
+  return sum
+})
+
+const planted = {
+  /** Blocks the loop for 3 s: the watchdog says so after one. */
+  block: holdTheLoop.pipe(Effect.withSpan("sorting everything")),
+  /** The same, announced: the watchdog says nothing. */
+  long: Watchdog.expectLong(holdTheLoop, "5 seconds"),
+  /** Waits for something that never comes: a dump on SIGQUIT says for what. */
+  stuck: Effect.never.pipe(Effect.withSpan("payment.confirm"))
+} as const
+
+export type Plant = keyof typeof planted
+
+export const names = Object.keys(planted) as ReadonlyArray<Plant>
+
+export const isPlant = (name: string): name is Plant => Object.hasOwn(planted, name)
+
+export const layer = (plant: Plant) =>
+  Layer.effectDiscard(
+    Effect.andThen(Lifecycle.awaitReady, Effect.sleep("2 seconds")).pipe(
+      Effect.andThen(Effect.forever(Effect.andThen(planted[plant], Effect.sleep("10 seconds")))),
+      ShutdownToken.runUntilDraining,
+      TaskRegistry.spawn({ name: `planted ${plant}`, kind: "Maintenance" })
+    )
+  )
