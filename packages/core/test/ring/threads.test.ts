@@ -3,12 +3,14 @@
  */
 import { assert, it } from "@effect/vitest"
 import * as Consumer from "@selvedge/core/ring/Consumer"
+import * as Producer from "@selvedge/core/ring/Producer"
 import * as Ring from "@selvedge/core/ring/Ring"
 import * as RingSnapshot from "@selvedge/core/ring/RingSnapshot"
 import { KeepAlive } from "@selvedge/core/memory/KeepAlive"
 import { layerThread } from "@selvedge/core/memory/SharedMemory"
 import * as Effect from "effect/Effect"
 import { Worker } from "node:worker_threads"
+import { Numbered } from "./faultyWorker.ts"
 import { Checked, type Job } from "./stressWorker.ts"
 
 const workerOf = <A>(ring: Ring.Ring<A>, job: Partial<Job>) =>
@@ -108,5 +110,37 @@ it.live(
       yield* Ring.close(ring)
       assert.deepStrictEqual(yield* Effect.promise(() => ended), [0, 0])
       assert.lengthOf(yield* Consumer.takeBatch(slow, 9), 2)
+    }).pipe(Effect.provide(layerThread))
+)
+
+it.live(
+  "a thread that dies of a record leaves it to the heir of its seat, and holds no other record back [R6] [R7]",
+  () =>
+    Effect.gen(function* () {
+      const ring = yield* Ring.make({ record: Numbered, capacity: 8 })
+      const producer = yield* Producer.make(ring)
+      const handle = yield* Ring.handle(ring)
+      const execArgv = ["--conditions=@selvedge/source", "--no-warnings"]
+      const worker = new Worker(new URL("./faultyWorker.ts", import.meta.url), { workerData: handle, execArgv })
+      const error = new Promise<unknown>((resolve) => worker.once("error", resolve))
+      const exit = new Promise<unknown>((resolve) => worker.once("exit", resolve))
+      const differs = yield* Effect.promise(() => new Promise<unknown>((resolve) => worker.once("message", resolve)))
+      assert.strictEqual(differs, "schema")
+      const numbered = Array.from({ length: 8 }, (_, n) => ({ n }))
+      yield* Producer.publishAll(producer, numbered)
+      assert.include(String(yield* Effect.promise(() => error)), "cannot handle 5")
+      assert.strictEqual(yield* Effect.promise(() => exit), 1)
+      const recovered = yield* Ring.recover(ring, handle.owner)
+      assert.deepStrictEqual(recovered.vacated, ["faulty"])
+      // What was handled before it is free.
+      assert.strictEqual(yield* Producer.tryPublish(producer, numbered.slice(0, 6)), 1)
+      assert.strictEqual(yield* Producer.tryPublish(producer, numbered.slice(0, 5)), 0)
+      const heir = yield* Consumer.make(ring, { id: "faulty" })
+      assert.deepStrictEqual([heir.tookOver, heir.position], [true, 5])
+      const taken = yield* Consumer.takeBatch(heir, 9)
+      assert.deepStrictEqual(
+        taken.map(({ n }) => n),
+        [5, 6, 7, 0, 1, 2, 3, 4]
+      )
     }).pipe(Effect.provide(layerThread))
 )
