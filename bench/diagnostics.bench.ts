@@ -1,6 +1,6 @@
 /**
- * What it costs to be seen: strands, counters, snapshots. A table is filled to nine tenths at random places first; then one strand after the
- * other gives its slot back and another one registers.
+ * What it costs to be seen: strands, counters, snapshots. A table is filled to nine tenths first; then, again and again, a random strand
+ * gives its slot back and another one registers.
  */
 import { atLeastRatio, atMostRatio, type Baseline, type Case } from "./harness.ts"
 

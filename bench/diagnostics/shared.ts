@@ -20,34 +20,23 @@ export const random = (seed: number): (() => number) => {
   }
 }
 
-/** Fills the table, then empties a tenth of it at random. */
-export const fill = <H>(table: Table<H>, capacity: number): Array<H> => {
-  const next = random(12345)
-  const live: Array<H> = []
-  for (let id = 1; id <= capacity; id++) {
-    const handle = table.register(id)
+/** Registers strands up to nine tenths of the table. */
+export const fill = <H>(table: Table<H>, capacity: number): Array<H> =>
+  Array.from({ length: Math.floor(capacity * 0.9) }, (_, i) => {
+    const handle = table.register(i + 1)
     check(handle !== undefined, "an empty table takes all")
-    live.push(handle)
-  }
-  for (let i = Math.floor(capacity / 10); i > 0; i--) {
-    const at = Math.floor(next() * live.length)
-    check(table.unregister(live[at]!), "what was registered is released")
-    live[at] = live.at(-1)!
-    live.pop()
-  }
-  return live
-}
+    return handle
+  })
 
-/** Pairs per second: a random strand leaves, another one comes. */
+/** Pairs per second: a random one of the strands that live leaves, another one comes. */
 export const pairsPerSecond = <H>(
   table: Table<H>,
-  capacity: number,
+  live: Array<H>,
   pairs: number,
   elapsed: () => () => number
 ): number => {
   const next = random(999)
-  const live = fill(table, capacity)
-  let id = capacity + 1
+  let id = live.length + 1
   const batch = (count: number): void => {
     for (let i = 0; i < count; i++) {
       const at = Math.floor(next() * live.length)

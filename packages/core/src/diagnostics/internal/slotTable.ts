@@ -124,7 +124,7 @@ export const take = (table: SlotTable): number => {
     const slot = table.hints[--table.hintCount]!
     if (tryTake(table, slot)) return slot
   }
-  const slot = search(table)
+  const slot = isFull(table) ? FULL : search(table)
   if (slot === FULL) Wide.increment(table.words, table.seat + Layout.SEAT_OVERFLOW)
   return slot
 }
@@ -132,6 +132,20 @@ export const take = (table: SlotTable): number => {
 const tryTake = (table: SlotTable, slot: number): boolean =>
   // Keeps others out (S1); what the last owner wrote before it left is seen from here on.
   Atomics.compareExchange(table.words, ownerAt(table, slot), NOBODY, table.own) === NOBODY
+
+/**
+ * Whether all threads together have as many strands as there are slots. A strand is counted after its slot was taken and no longer before it is
+ * given back, so there are never more of them than slots taken: a full table is told at the price of a look at each seat.
+ */
+const isFull = ({ layout, words }: SlotTable): boolean => {
+  let active = 0
+  for (let seat = 0; seat < layout.seats; seat++) {
+    const at = Layout.seatWord(seat)
+    if (words[at + Layout.SEAT_ORDINAL] === 0) break
+    active += words[at + SEAT_ACTIVE]!
+  }
+  return active >= layout.capacity
+}
 
 const search = (table: SlotTable): number => {
   const { layout, words } = table

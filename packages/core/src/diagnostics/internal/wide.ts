@@ -27,7 +27,8 @@ export const WIDE_WORDS = 3
 const HALF = 0x1_0000_0000
 
 export const lowOf = (value: number): number => value | 0
-export const highOf = (value: number): number => Math.floor(value / HALF)
+/** Most are below 2^32, and a comparison is cheaper than a division. */
+export const highOf = (value: number): number => (value < HALF ? 0 : Math.floor(value / HALF))
 export const join = (high: number, low: number): number => high * HALF + (low >>> 0)
 
 /** Sets a number that nobody else looks at yet. */
