@@ -67,7 +67,11 @@ const service = ({ service: facts, tasks }: Dump): Lines => {
   if (facts === null) return [`${tasks.live} live task(s)`]
   const phase = facts.phase === null ? "" : `, phase ${facts.phase}`
   const left =
-    facts.budgetLeftMillis === null ? "not stopping" : `${formatAge(facts.budgetLeftMillis)} of the budget left`
+    facts.stage === "stopped"
+      ? "ended"
+      : facts.budgetLeftMillis === null
+        ? "not stopping"
+        : `${formatAge(facts.budgetLeftMillis)} of the budget left`
   const reason = facts.reason === null ? "" : `, reason ${oneLine(facts.reason)}`
   return [`${label(facts.name)}: ${facts.stage}${phase}, ${left}${reason}; ${tasks.live} live task(s)`]
 }

@@ -11,6 +11,9 @@ import * as Setting from "@selvedge/core/config/Setting"
 import * as Counters from "@selvedge/core/diagnostics/Counters"
 import * as FlightRecorder from "@selvedge/core/diagnostics/FlightRecorder"
 import * as StrandRegistry from "@selvedge/core/diagnostics/StrandRegistry"
+import * as Dump from "@selvedge/core/inspection/Dump"
+import * as DumpFacts from "@selvedge/core/inspection/DumpFacts"
+import * as ExitReport from "@selvedge/core/inspection/ExitReport"
 import * as CoreKeepAlive from "@selvedge/core/memory/KeepAlive"
 import * as SharedMemory from "@selvedge/core/memory/SharedMemory"
 import * as Guard from "@selvedge/core/service/Guard"
@@ -28,6 +31,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { closeSync, constants, openSync, writeFileSync, writeSync } from "node:fs"
 import { availableParallelism } from "node:os"
+import { platform } from "../diagnostics/NodePlatform.ts"
 import * as NodeWatchdog from "../diagnostics/NodeWatchdog.ts"
 import { SocketRefused } from "../diagnostics/NodeWatchdogError.ts"
 import { leaveProcess, leaveProcessNow } from "./internal/leaveProcess.ts"
@@ -47,6 +51,11 @@ export interface Options<in out A = never> extends Main.Options<A> {
    * lines it is always there.
    */
   readonly report?: string | undefined
+  /**
+   * What the process says of its whole life at its end (`ExitReport`): `"none"` (default), `"text"` or `"json"` on stderr, or the
+   * path of a file for JSON.
+   */
+  readonly exitReport?: string | undefined
   /**
    * Loggers and other references, such as the log level, for the service and for the lines selvedge itself writes. What
    * the service's own layer sets holds inside the service only.
@@ -143,9 +152,16 @@ const isRefusal = (error: unknown): error is Setting.InvalidSetting | SocketRefu
 
 const program = Effect.fnUntraced(function* <A, E>(
   layer: Layer.Layer<A, E, Provided>,
-  { guard: guardOption, report: reportOption, watchdog: watchdogOption, ...options }: Omit<Options<A>, "logger">
+  {
+    exitReport: exitReportOption,
+    guard: guardOption,
+    report: reportOption,
+    watchdog: watchdogOption,
+    ...options
+  }: Omit<Options<A>, "logger">
 ): Effect.fn.Return<void, Main.AlreadyRunning | Setting.InvalidSetting | SocketRefused, Scope.Scope> {
   const report = yield* settings.report.resolve(reportOption)
+  const exitReport = yield* ExitReport.settings.exitReport.resolve(exitReportOption)
   const withGuard = yield* settings.guard.resolve(guardOption)
   yield* KeepAlive.hold
   const signals = yield* NodeSignals.make()
@@ -168,6 +184,9 @@ const program = Effect.fnUntraced(function* <A, E>(
   )
   const problem = outcome.report === undefined ? undefined : writeReport(report, outcome.report)
   if (problem !== undefined) yield* Effect.logError(problem)
+  const around = Context.add(shared, DumpFacts.Platform, platform)
+  const atExit = writeExitReport(exitReport, options.name ?? "service", outcome, around)
+  if (atExit !== undefined) yield* Effect.logError(atExit)
   const { suppressed } = signals.restUnsafe()
   if (suppressed > 0)
     yield* Effect.logWarning(`${suppressed} more signal(s) and uncaught error(s) came too fast to be told`)
@@ -191,16 +210,33 @@ const writeTo = (path: string, text: string): void => {
 }
 
 const encode = Schema.encodeSync(Schema.fromJsonString(Report.ShutdownReport))
+const encodeExit = Schema.encodeSync(ExitReport.ExitReportJson)
 
-/** Writes the report, or says why it could not: a full disk must not change the exit code. */
-const writeReport = (to: string | undefined, report: Report.ShutdownReport): string | undefined => {
+const writeReport = (to: string | undefined, report: Report.ShutdownReport): string | undefined =>
+  to === undefined || to === "none" ? undefined : write("shutdown report", to, () => `${encode(report)}\n`)
+
+/** Taken when everything has ended: what is still live in it was left behind. */
+const writeExitReport = (
+  to: string | undefined,
+  name: string,
+  outcome: Main.Outcome,
+  context: Context.Context<never>
+): string | undefined => {
   if (to === undefined || to === "none") return undefined
-  const line = `${encode(report)}\n`
+  return write("exit report", to === "text" || to === "json" ? "stderr" : to, () => {
+    const dump = Dump.captureUnsafe(context, { occasion: "exit" })
+    const report = ExitReport.make({ name, exitCode: outcome.exitCode, shutdown: outcome.report, dump })
+    return to === "text" ? ExitReport.render(report) : `${encodeExit(report)}\n`
+  })
+}
+
+/** Writes a report, or says why it could not: a full disk must not change the exit code. */
+const write = (what: string, to: string, text: () => string): string | undefined => {
   try {
-    if (to === "stderr") writeSync(2, line)
-    else writeTo(to, line)
+    if (to === "stderr") writeSync(2, text())
+    else writeTo(to, text())
     return undefined
   } catch (error) {
-    return `the shutdown report could not be written to ${to}: ${error instanceof Error ? error.message : String(error)}`
+    return `the ${what} could not be written to ${to}: ${error instanceof Error ? error.message : String(error)}`
   }
 }
