@@ -70,6 +70,8 @@ export const direct = (program: unknown): ProgramRef => ({ _tag: "Direct", progr
 export interface Blueprint {
   readonly program: ProgramRef
   readonly regions: Regions
+  /** For a backend that supervises workers of its own inside one: what they are to be judged by. */
+  readonly healthTimeoutMillis?: number | undefined
 }
 
 /**

@@ -65,15 +65,16 @@ export const make = Effect.fnUntraced(function* (
   const max = options?.intensity?.max ?? 3
   yield* checkMax(max)
   const periodMillis = Duration.toMillis(yield* checkPeriod(options?.intensity?.period ?? "5 seconds"))
-  const inner = ({ exportName, url }: StartData.ModuleRef): Inner => ({
+  const inner = ({ exportName, url }: StartData.ModuleRef, { healthTimeoutMillis }: Backend.StartRequest): Inner => ({
     url,
     exportName,
     threads,
-    intensity: { max, periodMillis }
+    intensity: { max, periodMillis },
+    healthTimeoutMillis
   })
   return Processes.backend("hybrid", options ?? {}, (program, request) => ({
     ...StartData.make({ ...program, url: StartData.entry("hybridProgram").href, exportName: "program" }, request),
-    inner: inner(program)
+    inner: inner(program, request)
   }))
 })
 

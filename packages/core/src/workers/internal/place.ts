@@ -13,7 +13,7 @@
  *
  * @internal
  */
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import type * as Pull from "effect/Pull"
 import type * as Backend from "../Backend.ts"
 import { State } from "../Child.ts"
@@ -100,7 +100,7 @@ export class Place {
     if (this.state._tag !== "Starting") this.move(State.Starting())
     this.inGroup = false
     this.attempt += 1
-    const { key, name, program, regions } = this.spec
+    const { healthTimeout, key, name, program, regions } = this.spec
     const { ordinal } = this.claim
     const generation = this.claim.nextGenerationUnsafe()
     const context: Facts = {
@@ -115,7 +115,8 @@ export class Place {
       startedAt
     }
     this.facts = context
-    this.life = new Life({ program, regions, context }, host)
+    const healthTimeoutMillis = healthTimeout === undefined ? undefined : Duration.toMillis(healthTimeout)
+    this.life = new Life({ program, regions, healthTimeoutMillis, context }, host)
     this.life.begin(backend)
   }
 

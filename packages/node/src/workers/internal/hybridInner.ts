@@ -11,6 +11,7 @@ export interface Inner {
   readonly exportName: string
   readonly threads: number
   readonly intensity: { readonly max: number; readonly periodMillis: number }
+  readonly healthTimeoutMillis: number | undefined
 }
 
 /** Set by the process that runs this program. */

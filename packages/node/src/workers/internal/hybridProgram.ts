@@ -41,7 +41,12 @@ class Threads extends Context.Service<Threads, Container.Container>()("@selvedge
               : status.problem(`${WorkerContext.describe(facts)} ${WorkerExit.describe(exit)}`)
         }
       })
-      yield* container.run({ name, program: Backend.module(inner.url, inner.exportName), count: inner.threads })
+      yield* container.run({
+        name,
+        program: Backend.module(inner.url, inner.exportName),
+        count: inner.threads,
+        healthTimeout: inner.healthTimeoutMillis
+      })
       yield* container.awaitReady
       return container
     })
