@@ -30,6 +30,7 @@ import { Counters } from "../diagnostics/Counters.ts"
 import { FlightRecorder } from "../diagnostics/FlightRecorder.ts"
 import { StrandRegistry } from "../diagnostics/StrandRegistry.ts"
 import { TaskRegistry } from "../tasks/TaskRegistry.ts"
+import { Census, type Shape as CensusShape } from "./Census.ts"
 import * as DumpFacts from "./DumpFacts.ts"
 import type * as DumpSchema from "./DumpSchema.ts"
 import { DumpSources } from "./DumpSources.ts"
@@ -38,6 +39,7 @@ import * as Parts from "./internal/parts.ts"
 import { messageOf } from "./internal/plain.ts"
 import * as Shared from "./internal/shared.ts"
 import * as Tasks from "./internal/tasks.ts"
+import { whereOf } from "./internal/where.ts"
 
 /**
  * @category models
@@ -184,7 +186,24 @@ const finish = (
     rings: told.rings,
     notifiers: told.notifiers,
     memory: Parts.memory(platform.memory, told.regions),
+    census: guarded(warnings, "the census", null, () => censusOf(Context.get(context, Census), now.wallMillis)),
     sections: told.sections
+  }
+}
+
+const CENSUS_ROWS = 50
+
+const censusOf = (census: CensusShape | undefined, wallMillis: number): DumpSchema.Dump["census"] => {
+  if (census === undefined) return null
+  const untracked = census.untrackedUnsafe()
+  return {
+    live: census.liveUnsafe(),
+    untracked: untracked.length,
+    rows: untracked.slice(0, CENSUS_ROWS).map(({ fiber, sinceMillis }) => ({
+      id: fiber.id,
+      ageMillis: Math.max(0, wallMillis - sinceMillis),
+      inside: whereOf(fiber, wallMillis).inside
+    }))
   }
 }
 

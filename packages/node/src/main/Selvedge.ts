@@ -11,6 +11,7 @@ import * as Setting from "@selvedge/core/config/Setting"
 import * as Counters from "@selvedge/core/diagnostics/Counters"
 import * as FlightRecorder from "@selvedge/core/diagnostics/FlightRecorder"
 import * as StrandRegistry from "@selvedge/core/diagnostics/StrandRegistry"
+import * as Census from "@selvedge/core/inspection/Census"
 import * as Dump from "@selvedge/core/inspection/Dump"
 import * as DumpFacts from "@selvedge/core/inspection/DumpFacts"
 import * as ExitReport from "@selvedge/core/inspection/ExitReport"
@@ -26,6 +27,7 @@ import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import { identity } from "effect/Function"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
@@ -61,6 +63,8 @@ export interface Options<in out A = never> extends Main.Options<A> {
    * the service's own layer sets holds inside the service only.
    */
   readonly logger?: Layer.Layer<never> | undefined
+  /** Whether dumps list the fibers that belong to no task (`Census`). Default false: then it costs nothing. */
+  readonly census?: boolean | undefined
   /** Whether a thread of its own watches the deadline (default). Without it a blocked event loop is never ended. */
   readonly guard?: boolean | undefined
   /**
@@ -153,6 +157,7 @@ const isRefusal = (error: unknown): error is Setting.InvalidSetting | SocketRefu
 const program = Effect.fnUntraced(function* <A, E>(
   layer: Layer.Layer<A, E, Provided>,
   {
+    census: censusOption,
     exitReport: exitReportOption,
     guard: guardOption,
     report: reportOption,
@@ -162,6 +167,7 @@ const program = Effect.fnUntraced(function* <A, E>(
 ): Effect.fn.Return<void, Main.AlreadyRunning | Setting.InvalidSetting | SocketRefused, Scope.Scope> {
   const report = yield* settings.report.resolve(reportOption)
   const exitReport = yield* ExitReport.settings.exitReport.resolve(exitReportOption)
+  const withCensus = yield* Census.settings.census.resolve(censusOption)
   const withGuard = yield* settings.guard.resolve(guardOption)
   yield* KeepAlive.hold
   const signals = yield* NodeSignals.make()
@@ -175,6 +181,7 @@ const program = Effect.fnUntraced(function* <A, E>(
   if (watchdog.socket !== undefined) yield* Effect.logInfo(`dumps can be asked for at ${watchdog.socket}`)
   const guard = withGuard ? yield* NodeGuard.make : yield* Guard.Guard
   const outcome = yield* Main.run(layer, options).pipe(
+    withCensus ? Census.during : identity,
     Effect.provideService(Signals.Signals, signals),
     Effect.provideService(Guard.Guard, guard),
     Effect.provideContext(Context.merge(shared, watchdog.services)),
