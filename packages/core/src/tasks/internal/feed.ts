@@ -20,6 +20,7 @@ import * as Counters from "../../diagnostics/Counters.ts"
 import * as FlightRecorder from "../../diagnostics/FlightRecorder.ts"
 import * as StrandRegistry from "../../diagnostics/StrandRegistry.ts"
 import type { Entry } from "./entry.ts"
+import { Handles } from "./handles.ts"
 
 /** The counters of tasks, of this thread. */
 interface Tallies {
@@ -38,7 +39,9 @@ export class Feed {
   private readonly recorder: FlightRecorder.Shape | undefined
   private readonly wallMillis: () => number
   /** Of tasks that found a slot, by id. */
-  private readonly handles = new Map<number, number>()
+  private readonly handles: Handles
+  /** The greatest number of live tasks that was told. */
+  private peak = 0
 
   constructor(
     strands: StrandRegistry.Shape | undefined,
@@ -50,6 +53,7 @@ export class Feed {
     this.tallies = tallies
     this.recorder = recorder
     this.wallMillis = wallMillis
+    this.handles = new Handles(strands?.capacity ?? 0)
   }
 
   /** Before its fiber starts; `live` is how many there are with it. */
@@ -57,21 +61,19 @@ export class Feed {
     if (this.strands !== undefined) {
       const start = Math.max(0, Math.floor(entry.monotonicMillis))
       const handle = this.strands.registerUnsafe(entry.id, entry.name, entry.kind, entry.parent?.id, start)
-      if (handle >= 0) this.handles.set(entry.id, handle)
+      if (handle >= 0) this.handles.add(entry.id, handle)
     }
     if (this.tallies !== undefined) {
       this.tallies.spawned.addUnsafe(1)
-      this.tallies.peak.maxUnsafe(live)
+      if (live > this.peak) this.tallies.peak.maxUnsafe((this.peak = live))
     }
   }
 
   /** It has left the registry. */
   left(entry: Entry): void {
     if (this.strands === undefined) return
-    const handle = this.handles.get(entry.id)
-    if (handle === undefined) return
-    this.handles.delete(entry.id)
-    this.strands.unregisterUnsafe(handle)
+    const handle = this.handles.take(entry.id)
+    if (handle !== undefined) this.strands.unregisterUnsafe(handle)
   }
 
   succeeded(): void {
