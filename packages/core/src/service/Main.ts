@@ -353,7 +353,7 @@ const finish = (life: Life): Outcome => {
   const report = Results.report(life)
   const { exitCode } = report
   life.feed.finished(report)
-  const log = exitCode === 0 ? Effect.logInfo : Effect.logWarning
+  const log = exitCode === 0 ? life.logEvent : Effect.logWarning
   for (const line of Results.lines(life, report)) life.log(log(line))
   return { exitCode, reason: life.reason, error: Results.error(life), report }
 }

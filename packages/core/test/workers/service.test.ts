@@ -168,6 +168,15 @@ describe("a service with workers", () => {
     })
   )
 
+  it.effect("says in its own lines that it stops, and leaves the ordinary ends of its workers to debugging [S9]", () =>
+    Effect.gen(function* () {
+      const { stage } = yield* play(withWorkers({ program: patient }), { name: "gateway" }, requestStop)
+      const told = stage.lines.map(({ text }) => text)
+      assert.strictEqual(told.filter((text) => text.startsWith("stopping: ")).length, 1)
+      assert.strictEqual(told.filter((text) => text.startsWith("shutdown took ")).length, 1)
+    })
+  )
+
   it.effect("gives its layer and its workers their own context each [W3]", () =>
     Effect.gen(function* () {
       const seen: Array<Pick<Facts, "name" | "generation" | "frames">> = []

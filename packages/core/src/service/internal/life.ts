@@ -33,6 +33,7 @@ import * as TokenTree from "../../shutdown/TokenTree.ts"
 import type { Straggler } from "../../shutdown/Straggler.ts"
 import type * as Task from "../../tasks/Task.ts"
 import * as TaskRegistry from "../../tasks/TaskRegistry.ts"
+import { WorkerContext } from "../../workers/WorkerContext.ts"
 import type * as Workforce from "../../workers/Workforce.ts"
 import type { GuardShape } from "../Guard.ts"
 import type { Stage } from "../Lifecycle.ts"
@@ -356,6 +357,12 @@ export class Life {
   fault(phase: PhaseName | undefined, where: string, cause: Cause.Cause<unknown>): void {
     this.faults.push({ phase, where, cause })
     this.log(Failure.log(`${where} failed`, cause))
+  }
+
+  /** What happens in its course: news for a service, one of many for a worker, whose container tells what matters. */
+  get logEvent(): typeof Effect.logInfo {
+    const worker = Context.getOption(this.context, WorkerContext)
+    return Option.isSome(worker) && worker.value.frames.length > 0 ? Effect.logDebug : Effect.logInfo
   }
 
   /** Writes a line from a plain callback. */

@@ -96,7 +96,7 @@ const sayStopping = (life: Life): void => {
   // A start that failed has just been told, in one line.
   if (reason === undefined || (life.failedToStart && live === 0)) return
   const budget = Duration.format(Duration.nanos(life.budget.budgetNanos))
-  life.log(Effect.logInfo(`stopping: ${Results.nameOf(reason)}; budget ${budget}, ${live} live task(s)`))
+  life.log(life.logEvent(`stopping: ${Results.nameOf(reason)}; budget ${budget}, ${live} live task(s)`))
 }
 
 const hook = (name: string, run: HookBody | undefined): ReadonlyArray<Hook> =>
