@@ -6,7 +6,10 @@
  *
  * @internal
  */
+import * as CompileCache from "./compileCache.ts"
 import type { StartData } from "./startData.ts"
+
+CompileCache.enable()
 
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => {})
 

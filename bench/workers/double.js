@@ -1,0 +1,2 @@
+/** The same work for pools: they load a plain function. */
+export default (n) => n * 2
