@@ -72,6 +72,30 @@ describe("a blocked event loop", () => {
   })
 })
 
+describe("a strand", () => {
+  it("that is old, or gives no heartbeat, is told with a dump, by the limits of its kind [D7]", async () => {
+    const { stderr } = await watched("idle", {
+      env: { SELVEDGE_WATCHDOG_OLD: "PeerConnection=400ms", SELVEDGE_WATCHDOG_NO_HEARTBEAT: "PeerConnection=800ms" },
+      act: async ({ kill, says }) => {
+        await says("gives no heartbeat")
+        kill("SIGTERM")
+      }
+    })
+    assert.match(stderr, /strand "bystander" \(PeerConnection #1\) is old: alive for .* \(limit 400ms\)/)
+    assert.match(stderr, /strand "bystander" \(PeerConnection #1\) gives no heartbeat for .* \(limit 800ms\)/)
+    assert.strictEqual(count(stderr, "=== selvedge dump"), 2)
+  })
+
+  it("stops the service in order when that was asked for, with 1 [D7]", async () => {
+    const { code, stderr, stdout } = await watched("idle", {
+      env: { SELVEDGE_WATCHDOG_OLD: "PeerConnection=400ms", SELVEDGE_WATCHDOG: "exit" }
+    })
+    assert.strictEqual(code, 1, stdout)
+    assert.include(stdout, "stopping: Fatal (watchdog)")
+    assert.include(stderr, "is old")
+  })
+})
+
 describe("what is no alarm", () => {
   for (const [scenario, why] of [
     ["announced", "work that was announced"],
