@@ -8,12 +8,12 @@
  * **Invariants** (numbers of docs/mapped-memory.md)
  *
  * - W1. A bell is listed before its sleeper's bit is set, and before its ringer moves a doorbell.
- * - W2. A doorbell is moved before it is asked whether its watcher sleeps; the watcher says so before it looks at the value it
- *   sleeps on. So either it is woken or it does not fall asleep.
+ * - W2. A watcher whose doorbell was moved is woken, or does not fall asleep: doorbell.ts.
  *
  * @internal
  */
 import * as Waking from "@selvedge/core/memory/Waking"
+import * as Doorbell from "./doorbell.ts"
 import * as Layout from "./layout.ts"
 import type { Door } from "./native.ts"
 
@@ -66,12 +66,10 @@ const ringOthers = ({ address, door, participants, region, row, words }: Outward
 }
 
 /** W2. */
-const ringDoorbell = (door: Door, words: Int32Array, address: number, participantWord: number): void => {
-  const doorbell = participantWord + Layout.DOORBELL
-  // Seen by the watcher, awake or in the kernel's comparison.
-  Atomics.add(words, doorbell, 1)
-  if (Atomics.load(words, participantWord + Layout.ASLEEP) !== 0) door.wake(address + doorbell * 4)
-}
+const ringDoorbell = (door: Door, words: Int32Array, address: number, participantWord: number): void =>
+  Doorbell.ring(words, participantWord + Layout.DOORBELL, participantWord + Layout.ASLEEP, (word) =>
+    door.wake(address + word * 4)
+  )
 
 /** Rings a participant's own doorbell: its watcher has a message. */
 export const ringOwn = ({ address, door, words }: Pick<Outward, "address" | "door" | "words">, row: number): void =>

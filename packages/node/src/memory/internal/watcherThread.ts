@@ -14,6 +14,7 @@
  * @internal
  */
 import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads"
+import * as Doorbell from "./doorbell.ts"
 import * as Layout from "./layout.ts"
 import { type Door, open } from "./native.ts"
 import type { WatcherData, WatcherOrder } from "./watcher.ts"
@@ -46,17 +47,15 @@ class WatcherThread {
 
   run(): void {
     const { door, own, words } = this
-    const doorbell = own + Layout.DOORBELL
-    const address = this.data.address + doorbell * 4
+    const [doorbell, asleep] = [own + Layout.DOORBELL, own + Layout.ASLEEP]
+    const sleepOn = (word: number, value: number): void =>
+      door.sleepOn(this.data.address + word * 4, value, SLICE_MILLIS)
     for (;;) {
-      const seen = Atomics.load(words, doorbell)
+      const seen = Doorbell.prepare(words, doorbell)
       if (!this.obey()) return
       for (const [region, watched] of this.regions) this.wake(region, watched)
       this.lookForDeaths()
-      // W2. Seen by ringers, after they have moved the doorbell.
-      Atomics.store(words, own + Layout.ASLEEP, 1)
-      door.sleepOn(address, seen, SLICE_MILLIS)
-      Atomics.store(words, own + Layout.ASLEEP, 0)
+      Doorbell.sleep(words, doorbell, asleep, seen, sleepOn)
     }
   }
 

@@ -238,7 +238,7 @@ class Loop {
     )
   }
 
-  async run(prepared: Prepared): Promise<void> {
+  async run(prepared: Prepared, participants: () => Promise<ReadonlyArray<MappedMemory.Participant>>): Promise<void> {
     const { kills, recovery, seconds } = this.options
     const { watch } = this
     const first = await this.someSpares(MEMBERS)
@@ -254,8 +254,10 @@ class Loop {
       if (watch.silence > limit) {
         const { claimed, seats, tombstones } = await Effect.runPromise(RingSnapshot.snapshot(prepared.ring))
         const rows = seats.map(({ id, lag, owner, state }) => `${id} ${state} of ${owner} lags ${lag}`)
+        const all = await participants()
+        const who = all.map(({ isAlive, life, pid }) => `life ${life} of ${pid} ${isAlive ? "lives" : "is dead"}`)
         watch.violation(
-          `nothing was delivered for ${Math.round(watch.silence)} ms: ${claimed} claimed, ${tombstones} tombstones, ${rows.join("; ")}`
+          `nothing was delivered for ${Math.round(watch.silence)} ms: ${claimed} claimed, ${tombstones} tombstones, ${rows.join("; ")}; ${who.join("; ")}`
         )
       }
     }
@@ -340,7 +342,9 @@ const program = Effect.fnUntraced(function* (
   // So that the multi-producer ring has one producer that is never killed.
   const producer = yield* Producer.make(prepared.ring)
   yield* Producer.publish(producer, { who: 0, value: 1 })
-  yield* Effect.promise(() => loop.run(prepared))
+  const services = yield* Effect.context<MappedMemory.MappedMemory>()
+  const participants = () => Effect.runPromise(Effect.provide(MappedMemory.participants, services))
+  yield* Effect.promise(() => loop.run(prepared, participants))
   const counts = {
     kills: watch.kills,
     longestSilenceMillis: Math.round(watch.longestSilence),

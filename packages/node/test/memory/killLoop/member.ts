@@ -11,6 +11,7 @@ import * as Producer from "@selvedge/core/ring/Producer"
 import * as Ring from "@selvedge/core/ring/Ring"
 import * as KeepAlive from "@selvedge/node/main/KeepAlive"
 import * as MappedMemory from "@selvedge/node/memory/MappedMemory"
+import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -82,17 +83,25 @@ const work = Effect.fnUntraced(function* (go: Go) {
   const joined = yield* join(go)
   const progress = Number(Atomics.load(progressOf(joined.board), go.member))
   say({ _tag: "Ready", life: joined.life, skipped: progress === 0 ? 0 : joined.consumer.position - progress })
-  const consuming = yield* Effect.forkChild(consume(joined, go.member))
+  const consuming = yield* Effect.forkChild(told("consuming", consume(joined, go.member)))
   // Its end comes before that of the regions.
-  yield* Effect.forkScoped(register(joined))
+  yield* Effect.forkScoped(told("registering", register(joined)))
   const produced = { count: 0, longestMillis: 0, stopped: false }
-  const producing = yield* Effect.forkChild(produce(joined, go.member, produced))
+  const producing = yield* Effect.forkChild(told("producing", produce(joined, go.member, produced)))
   yield* Deferred.await(stop)
   produced.stopped = true
   yield* Fiber.join(producing)
   yield* Fiber.join(consuming)
   say({ _tag: "Done", published: produced.count, longestMillis: Math.round(produced.longestMillis) })
 })
+
+/** A fiber that fails would else be missed, and nobody would know why. */
+const told = <A, E, R>(what: string, self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.onError(self, (cause) =>
+    Effect.sync(() => {
+      if (!Cause.hasInterruptsOnly(cause)) say({ _tag: "Violation", text: `${what} failed: ${Cause.pretty(cause)}` })
+    })
+  )
 
 interface Produced {
   count: number
