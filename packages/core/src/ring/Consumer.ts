@@ -19,7 +19,7 @@ import * as Exit from "effect/Exit"
 import type * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import { BlockingWait, type WaitStrategy } from "../memory/WaitStrategy.ts"
-import type { Options } from "./ConsumerOptions.ts"
+import { badLimit, isLimit, type Options } from "./ConsumerOptions.ts"
 import * as State from "./ConsumerState.ts"
 import * as Claim from "./internal/claim.ts"
 import * as Epoch from "./internal/epoch.ts"
@@ -32,7 +32,7 @@ import { whenUnlocked } from "./RingLock.ts"
 import type * as Ring from "./Ring.ts"
 import { Detached, InvalidArgument, JoinRefused, RingClosed, WouldBlockEventLoop } from "./RingError.ts"
 
-export type { Options } from "./ConsumerOptions.ts"
+export type { Handler, Options } from "./ConsumerOptions.ts"
 
 /**
  * A consumer of one thread.
@@ -201,13 +201,6 @@ export const takeBatch = <A>(consumer: Consumer<A>, limit: number): Effect.Effec
 export const pullBatch = <A>(consumer: Consumer<A>, limit: number): Effect.Effect<ReadonlyArray<A>, TakeError> =>
   isLimit(limit) ? taking(consumer, () => consumer.takeUnsafe(limit), false) : Effect.die(badLimit(limit))
 
-/** @internal */
-export const isLimit = (limit: number): boolean => Number.isInteger(limit) && limit >= 1
-
-/** @internal */
-export const badLimit = (limit: number): InvalidArgument =>
-  new InvalidArgument({ argument: "limit", wanted: "a whole number above 0", found: String(limit) })
-
 /**
  * Commits everything before `position`: producers may overwrite it. A position in the history before the consumer's seat is accepted,
  * and nothing has to be done for it.
@@ -221,11 +214,8 @@ export const badLimit = (limit: number): InvalidArgument =>
 export const commit = <A>(consumer: Consumer<A>, position: number): Effect.Effect<void, InvalidArgument | RingClosed> =>
   Effect.suspend((): Effect.Effect<void, InvalidArgument | RingClosed> => {
     if (consumer.hasLeft) return Effect.fail(new RingClosed({ side: "consumer", closed: "scope" }))
-    const least = consumer.committedAt === consumer.joinedAt ? consumer.beganAt : consumer.committedAt
-    const wanted = `a position from ${least} to ${consumer.committableTo}`
-    if (!Number.isInteger(position) || position < least || position > consumer.committableTo) {
-      return Effect.fail(new InvalidArgument({ argument: "position", wanted, found: String(position) }))
-    }
+    const problem = consumer.problemWithCommit(position)
+    if (problem !== undefined) return Effect.fail(problem)
     return Effect.sync(() => consumer.commitUnsafe(position))
   })
 
@@ -243,6 +233,7 @@ export const awaitBlockingUnsafe = <A>(consumer: Consumer<A>, wait: BlockingWait
   wait.until(consumer.bed, consumer.hasAnswer, (asleep) =>
     Tally.markParked(core, consumer.core.seat + Layout.SEAT_PARKED, asleep)
   )
+  if (consumer.hasLeft) return false
   wait.gathering(() => Read.poll(consumer.core, wait.gather) >= wait.gather)
   return (
     Read.poll(consumer.core, 1) > 0 ||

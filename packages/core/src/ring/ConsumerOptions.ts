@@ -1,8 +1,9 @@
 /**
- * What a consumer is asked to be.
+ * What a consumer is asked to be and to do.
  *
  * @since 0.1.0
  */
+import { InvalidArgument } from "./RingError.ts"
 
 /**
  * @category models
@@ -25,3 +26,18 @@ export interface Options {
   /** Count what is taken, gaps, empty polls and the greatest lag; default off, and then it costs nothing. */
   readonly counters?: boolean | undefined
 }
+
+/**
+ * Sees a record in place, or a copy if the consumer may be overtaken; the object is used again for the next one.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Handler<A> = (record: Readonly<A>, position: number, endOfBatch: boolean) => void
+
+/** How many records a call may take at most. @internal */
+export const isLimit = (limit: number): boolean => limit >= 1 && Math.floor(limit) === limit
+
+/** @internal */
+export const badLimit = (limit: number): InvalidArgument =>
+  new InvalidArgument({ argument: "limit", wanted: "a whole number above 0", found: String(limit) })

@@ -24,8 +24,9 @@ import * as Layout from "./internal/layout.ts"
 import * as Membership from "./internal/membership.ts"
 import * as Read from "./internal/read.ts"
 import * as Tally from "./internal/tally.ts"
-import type { Options } from "./ConsumerOptions.ts"
+import { badLimit, type Handler, isLimit, type Options } from "./ConsumerOptions.ts"
 import type * as Ring from "./Ring.ts"
+import { InvalidArgument } from "./RingError.ts"
 
 /**
  * Answers of `takeUnsafe` and `processUnsafe` beside records: nothing yet (0), everything taken from a closed ring, detached.
@@ -40,14 +41,6 @@ export const END = -1
  * @since 0.1.0
  */
 export const DETACHED = -2
-
-/**
- * Sees a record in place, or a copy if the consumer may be overtaken; the object is used again for the next one.
- *
- * @category models
- * @since 0.1.0
- */
-export type Handler<A> = (record: Readonly<A>, position: number, endOfBatch: boolean) => void
 
 /**
  * A consumer of one thread.
@@ -183,8 +176,25 @@ export class ConsumerState<A> {
     if (!this.hasLeft && Read.commit(this.core, sequence) !== 0) this.ring.waking.rang(this.ring.core.words)
   }
 
-  /** Commits everything before a position that was taken, and the tombstones that follow; see `commit`. */
+  /** What is wrong with committing up to a position, if anything is. @internal */
+  problemWithCommit(position: number): InvalidArgument | undefined {
+    const to = this.committableTo
+    const least = this.committedAt === this.joinedAt ? this.beganAt : this.committedAt
+    if (Number.isInteger(position) && position >= Math.min(least, this.committedAt) && position <= to) return undefined
+    return new InvalidArgument({
+      argument: "position",
+      wanted: `a position from ${least} to ${to}`,
+      found: String(position)
+    })
+  }
+
+  /**
+   * Commits everything before a position that was taken, and the tombstones that follow. Throws `InvalidArgument` for a position that
+   * cannot be; see `commit`.
+   */
   commitUnsafe(position: number): void {
+    const problem = this.problemWithCommit(position)
+    if (problem !== undefined) throw problem
     const { core } = this
     let sequence = (core.position - (this.position - position)) | 0
     const end = this.held ?? core.position
@@ -217,6 +227,7 @@ export class ConsumerState<A> {
   /** How many sequences may be taken now, at most `limit`; or 0, `END`, `DETACHED`. @internal */
   ready(limit: number): number {
     const { core } = this
+    if (!isLimit(limit)) throw badLimit(limit)
     if (this.hasLeft) return END
     if (core.copies && Read.isEjected(core)) return DETACHED
     if (this.mayMiss()) this.skip()
@@ -247,7 +258,10 @@ export class ConsumerState<A> {
     return stopwatch === undefined ? undefined : sequences.map((at) => stopwatch.publishedAt(at))
   }
 
-  /** Takes up to `limit` records now, as copies; or 0, `END`, `DETACHED`. What was taken before is committed first. */
+  /**
+   * Takes up to `limit` records now, as copies; or 0, `END`, `DETACHED`. What was taken before is committed first. Throws
+   * `InvalidArgument` for a limit that is no whole number above 0.
+   */
   takeUnsafe(limit: number): ReadonlyArray<A> | number {
     this.settle()
     for (;;) {
@@ -306,7 +320,7 @@ export class ConsumerState<A> {
   /**
    * Hands up to `limit` records to a synchronous handler, in place, and commits them at once; answers how many sequences were
    * passed, or 0, `END`, `DETACHED`. If the handler throws, the consumer stands at that record and the error is thrown on. (A consumer that
-   * may be overtaken hands out checked copies.)
+   * may be overtaken hands out checked copies.) Throws `InvalidArgument` for a limit that is no whole number above 0.
    */
   processUnsafe(handler: Handler<A>, limit: number): number {
     if (Read.mustCopy(this.core)) return this.processCopies(handler, limit)

@@ -17,8 +17,9 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
 import * as Consumer from "./Consumer.ts"
+import { badLimit, isLimit } from "./ConsumerOptions.ts"
 import * as Read from "./internal/read.ts"
-import { type Detached, InvalidArgument, LeaseRefused, LeaseReleased, type RingClosed } from "./RingError.ts"
+import { type Detached, type InvalidArgument, LeaseRefused, LeaseReleased, type RingClosed } from "./RingError.ts"
 
 /**
  * @category models
@@ -101,11 +102,7 @@ const waitFor = <A>(
   limit: number,
   restore: (sleep: Effect.Effect<void>) => Effect.Effect<void>
 ): Effect.Effect<Held<A>, LeaseError> => {
-  if (!Number.isInteger(limit) || limit < 1) {
-    return Effect.fail(
-      new InvalidArgument({ argument: "limit", wanted: "a whole number above 0", found: String(limit) })
-    )
-  }
+  if (!isLimit(limit)) return Effect.fail(badLimit(limit))
   const found =
     consumer.held !== undefined
       ? "one that holds a lease"

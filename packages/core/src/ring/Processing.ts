@@ -19,6 +19,7 @@ import type * as Schedule from "effect/Schedule"
 import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
 import * as Consumer from "./Consumer.ts"
+import { badLimit, isLimit } from "./ConsumerOptions.ts"
 import * as Producer from "./Producer.ts"
 import { type Detached, HandlerFailed, type InvalidArgument, type RingClosed } from "./RingError.ts"
 
@@ -64,7 +65,7 @@ export const processAvailable = <A, E, R>(
 ): Effect.Effect<number, HandlerFailed | RingClosed | Detached | InvalidArgument, R> =>
   Effect.suspend((): Effect.Effect<number, HandlerFailed | RingClosed | Detached | InvalidArgument, R> => {
     const { limit, onFailure } = options
-    if (!Consumer.isLimit(limit)) return Effect.fail(Consumer.badLimit(limit))
+    if (!isLimit(limit)) return Effect.fail(badLimit(limit))
     let batch: Batch<A> | undefined
     const handling = Effect.suspend((): Effect.Effect<number, HandlerFailed | RingClosed | Detached, R> => {
       const records = consumer.takeUnsafe(limit)

@@ -48,7 +48,7 @@ export interface Options<A> {
   readonly maxProducers?: number | undefined
   /** Default 8, at most 64. */
   readonly maxConsumers?: number | undefined
-  /** Producers wait while fewer consumers than this are seated; default 0: they overwrite, and count. */
+  /** Producers wait while fewer consumers than this gate (one that drops the oldest does not); default 0: they overwrite, and count. */
   readonly requiredConsumers?: number | undefined
   /** Position of the first record; default 0. */
   readonly startPosition?: number | undefined

@@ -193,6 +193,29 @@ describe("committing and putting back", () => {
     }).pipe(Effect.provide(local))
   )
 
+  it.effect("the synchronous calls refuse limits and positions that cannot be, and move nothing [R4] [R6]", () =>
+    Effect.gen(function* () {
+      const ring = yield* ringOf({ startPosition: 100 })
+      const producer = yield* Producer.make(ring)
+      const consumer = yield* Consumer.make(ring, { id: "a", commit: "manual" })
+      yield* publishRange(producer, 0, 3)
+      consumer.takeUnsafe(1)
+      for (const limit of [Number.NaN, -1, 0, 1.5]) {
+        assert.throws(() => consumer.takeUnsafe(limit), `limit: wanted a whole number above 0, found ${limit}`)
+        assert.throws(() => consumer.processUnsafe(() => undefined, limit), `found ${limit}`)
+      }
+      for (const position of [Number.NaN, 99, 100.5, 102, 2 ** 60]) {
+        assert.throws(
+          () => consumer.commitUnsafe(position),
+          `position: wanted a position from 100 to 101, found ${position}`
+        )
+      }
+      assert.deepStrictEqual([consumer.committedAt, consumer.position], [100, 101])
+      consumer.commitUnsafe(101)
+      assert.strictEqual(consumer.committedAt, 101)
+    }).pipe(Effect.provide(local))
+  )
+
   it.effect("a consumer that reads history and commits by hand may commit where it reads [R6] [R8]", () =>
     Effect.gen(function* () {
       const ring = yield* ringOf()
