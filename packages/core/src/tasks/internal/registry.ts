@@ -37,8 +37,8 @@ import { JoinRun } from "./join.ts"
 import * as Kinds from "./kinds.ts"
 import * as Log from "./log.ts"
 import { titleOf } from "./log.ts"
+import { Places } from "./places.ts"
 import * as Restart from "./restart.ts"
-import type { Waiting } from "./waiting.ts"
 import { Watchers } from "./watchers.ts"
 
 export interface SpawnOptions {
@@ -75,6 +75,7 @@ export class Registry {
   readonly entries = new Entries()
   readonly kinds = new Map<string, Kinds.KindState>()
   private readonly sweepKinds = Kinds.makeSweep(this.kinds, (kind) => this.policies.has(kind))
+  private readonly places = new Places(this.kinds)
   readonly watchers = new Watchers()
   readonly lastWordsNanos: bigint
   readonly progressNanos: bigint
@@ -91,7 +92,6 @@ export class Registry {
   private over = false
   private joinRun: JoinRun | undefined = undefined
   private nextId = 0
-  private waitingSpawns = 0
   private readonly counts = { peak: 0, succeeded: 0, failed: 0, interrupted: 0, detached: 0, restarts: 0 }
 
   constructor(options: {
@@ -173,54 +173,9 @@ export class Registry {
     options: SpawnOptions,
     start: () => Task.Task<A, E>
   ): Effect.Effect<Task.Task<A, E>, RegistryClosed | TaskLimitReached> {
-    if (kind.policy.whenFull === "refuse") {
-      return Effect.fail(new TaskLimitReached({ name: options.name, kind: kind.kind, limit: kind.policy.limit }))
-    }
-    return Effect.callback((resume) => {
-      const waiting: Waiting = {
-        caller,
-        refusal: () => this.refusal(caller, options),
-        grant: () => {
-          let granted: Effect.Effect<Task.Task<A, E>>
-          try {
-            granted = Effect.succeed(start())
-          } catch (defect) {
-            granted = Effect.die(defect)
-          }
-          resume(granted)
-        },
-        refuse: (why) => resume(Effect.fail(why)),
-        gone: false
-      }
-      kind.waiting.push(waiting)
-      this.waitingSpawns++
-      return Effect.sync(() => {
-        if (kind.waiting.remove(waiting)) this.waitingSpawns--
-      })
-    })
-  }
-
-  /** Gives free places to who waits longest. A task that ends at once comes back here: hence the mark, not recursion. */
-  private grantPlaces(kind: Kinds.KindState): void {
-    if (kind.granting) return
-    kind.granting = true
-    while (kind.live < kind.policy.limit) {
-      const next = kind.waiting.shift()
-      if (next === undefined) break
-      this.waitingSpawns--
-      const why = next.refusal()
-      if (why === undefined) next.grant()
-      else next.refuse(why)
-    }
-    kind.granting = false
-  }
-
-  /** Ends the waits of those whose admission has ended. */
-  private refuseWaiting(): void {
-    if (this.waitingSpawns === 0) return
-    const refused = Array.from(this.kinds.values()).flatMap((kind) => kind.waiting.takeRefused())
-    this.waitingSpawns -= refused.length
-    for (const [waiting, why] of refused) waiting.refuse(why)
+    return kind.policy.whenFull === "refuse"
+      ? Effect.fail(new TaskLimitReached({ name: options.name, kind: kind.kind, limit: kind.policy.limit }))
+      : this.places.wait(kind, caller, () => this.refusal(caller, options), start)
   }
 
   private start<A, E>(
@@ -299,7 +254,7 @@ export class Registry {
     if (!done && entry.state !== "detached") entry.state = "finishing"
     if (Exit.isFailure(exit)) this.noteFailure(entry, exit.cause, context)
     else this.noteSuccess()
-    if (entry.waits > 0) this.refuseWaiting()
+    if (entry.waits > 0) this.places.refuse()
     if (!done && Exit.isFailure(exit)) this.tearDown(entry)
     if (done) this.announce(entry)
   }
@@ -346,7 +301,7 @@ export class Registry {
         patience.interruptUnsafe()
       }
       one.wake()
-      if (this.waitingSpawns > 0) this.grantPlaces(one.kindState)
+      this.places.grant(one.kindState)
     }
     this.watchers.changed()
   }
@@ -428,7 +383,7 @@ export class Registry {
     if (this.closed) return
     this.closed = true
     this.feed?.closed(this.size)
-    this.refuseWaiting()
+    this.places.refuse()
     this.watchers.changed()
   }
 
@@ -482,7 +437,7 @@ export class Registry {
       if (phase._tag !== "Forced") return
       this.feed?.forced(this.size)
       this.closed = true
-      this.refuseWaiting()
+      this.places.refuse()
       // A running join does the interrupting itself, so that it can say who was still there.
       if (this.joinRun === undefined || this.joinRun.exit !== undefined) this.letAllGo()
       this.watchers.changed()
