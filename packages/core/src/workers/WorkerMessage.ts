@@ -17,6 +17,7 @@
  */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import { quote } from "../internal/quote.ts"
 import { Facts } from "./WorkerContext.ts"
 import { WorkerExit } from "./WorkerExit.ts"
 
@@ -130,7 +131,9 @@ export const encodeFromWorker: (message: FromWorker) => unknown = Schema.encodeS
  * @since 0.1.0
  */
 export const readToWorker = (wire: unknown): ToWorker | InvalidMessage =>
-  Result.getOrElse(decodeToWorker(wire), (error) => refuse("to worker", error))
+  Result.getOrElse(decodeToWorker(wire), (error) =>
+    refuse("to worker", tagProblem(wire, toWorkerTags) ?? error.message)
+  )
 
 /**
  * Reads what came over the wire; never trusted.
@@ -139,10 +142,26 @@ export const readToWorker = (wire: unknown): ToWorker | InvalidMessage =>
  * @since 0.1.0
  */
 export const readFromWorker = (wire: unknown): FromWorker | InvalidMessage =>
-  Result.getOrElse(decodeFromWorker(wire), (error) => refuse("from worker", error))
+  Result.getOrElse(decodeFromWorker(wire), (error) =>
+    refuse("from worker", tagProblem(wire, fromWorkerTags) ?? error.message)
+  )
 
 const decodeToWorker = Schema.decodeUnknownResult(toWorkerCodec)
 const decodeFromWorker = Schema.decodeUnknownResult(fromWorkerCodec)
 
-const refuse = (direction: InvalidMessage["direction"], error: { readonly message: string }): InvalidMessage =>
-  new InvalidMessage({ direction, detail: error.message.replaceAll(/\s*\n\s*/g, " ") })
+const toWorkerTags: ReadonlyArray<string> = ToWorker.members.map(({ fields }) => fields._tag.schema.literal)
+const fromWorkerTags: ReadonlyArray<string> = FromWorker.members.map(({ fields }) => fields._tag.schema.literal)
+
+/** What is wrong where not even the kind of the message is known: said shorter than by listing all shapes. */
+const tagProblem = (wire: unknown, tags: ReadonlyArray<string>): string | undefined => {
+  if (typeof wire !== "object" || wire === null) return `wanted an object, found ${show(wire)}`
+  const tag = "_tag" in wire ? wire._tag : undefined
+  if (typeof tag === "string" && tags.includes(tag)) return undefined
+  return `wanted one of ${tags.join(", ")} at ["_tag"], found ${show(tag)}`
+}
+
+const show = (value: unknown): string =>
+  typeof value === "string" ? quote(value.slice(0, 64)) : value === null ? "null" : `a value of type ${typeof value}`
+
+const refuse = (direction: InvalidMessage["direction"], detail: string): InvalidMessage =>
+  new InvalidMessage({ direction, detail: detail.replaceAll(/\s*\n\s*/g, " ") })
