@@ -6,6 +6,9 @@
  * it back); with `commit: "manual"` nothing is committed but by `commit`, after the consumer's own transaction, so nothing
  * is lost if it dies before.
  *
+ * A consumer is for one fiber at a time: two that take from it share its position, and what one takes commits what the other holds. When
+ * its scope is closed, it takes and commits nothing more.
+ *
  * | `whenSlow`   | the producers                          | reads        | may lease |
  * | ------------ | -------------------------------------- | ------------ | --------- |
  * | `block`      | wait for it                            | in place     | yes       |

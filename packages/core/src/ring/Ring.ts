@@ -252,7 +252,9 @@ const attachCore = <A>(handle: Handle, record: Record.Record<A>): Core.RingCore 
   const core = Core.attach(memory)
   if (typeof core === "string") return refusal(core, memory)
   const { fingerprint, slotBytes } = core.layout
-  if (fingerprint.low !== record.fingerprint.low || fingerprint.high !== record.fingerprint.high) {
+  const isSame = fingerprint.low === record.fingerprint.low && fingerprint.high === record.fingerprint.high
+  // A header that somebody wrote over must not send accessors out of their slots.
+  if (!isSame || slotBytes !== record.bytes) {
     const found = `another schema, of ${slotBytes} bytes`
     return new AttachRefused({ differs: "schema", wanted: `${record.description} of ${record.bytes} bytes`, found })
   }

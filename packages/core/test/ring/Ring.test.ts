@@ -57,6 +57,13 @@ describe("making and attaching", () => {
       assert.strictEqual((yield* attach(short)).differs, "size")
       assert.strictEqual((yield* attach(broken((words) => (words[1] = 99)))).differs, "version")
       assert.strictEqual((yield* attach(broken((words) => (words[4] = 3)))).differs, "shape")
+      assert.strictEqual((yield* attach(broken((words) => (words[8] = 4)))).differs, "shape")
+      // Slots of 16 bytes in a ring of half the capacity: the same size, the same fingerprint.
+      const half = broken((words) => {
+        words[4] = 2
+        words[5] = 16
+      })
+      assert.strictEqual((yield* attach(half)).differs, "schema")
       const other = yield* attach(handle.memory, Record.struct({ other: Record.f64 }))
       assert.strictEqual(other.differs, "schema")
       assert.include(other.message, '"other":f64@0')
