@@ -10,6 +10,7 @@ import {
   Backend,
   Container,
   type ContainerError,
+  DumpSources,
   Lifecycle,
   Producer,
   Ring,
@@ -85,6 +86,8 @@ const make = Effect.gen(function* () {
     requiredConsumers: workers,
     vacantGrace: "1 hour"
   })
+  yield* DumpSources.addRing("events", ring)
+  yield* DumpSources.addRegion("events", ring.core.memory.byteLength)
   const producer = yield* Producer.make(ring)
 
   const ends = new Map<number, WorkerExit.WorkerExit>()

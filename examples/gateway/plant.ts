@@ -35,7 +35,13 @@ export const isPlant = (name: string): name is Plant => Object.hasOwn(planted, n
 export const layer = (plant: Plant) =>
   Layer.effectDiscard(
     Effect.andThen(Lifecycle.awaitReady, Effect.sleep("2 seconds")).pipe(
-      Effect.andThen(Effect.forever(Effect.andThen(planted[plant], Effect.sleep("10 seconds")))),
+      Effect.andThen(
+        planted[plant].pipe(
+          Effect.andThen(Effect.logInfo(`planted ${plant}: done`)),
+          Effect.andThen(Effect.sleep("10 seconds")),
+          Effect.forever
+        )
+      ),
       ShutdownToken.runUntilDraining,
       TaskRegistry.spawn({ name: `planted ${plant}`, kind: "Maintenance" })
     )

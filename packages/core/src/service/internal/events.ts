@@ -38,7 +38,7 @@ const encode = Schema.encodeSync(DumpJson)
 const dump = (life: Life, format: Handlers["dumpFormat"]): Effect.Effect<void> =>
   Dump.capture({ occasion: "signal" }).pipe(
     Effect.provideContext(life.inspected),
-    Effect.flatMap((found) => Console.error(format === "json" ? encode(found) : DumpText.render(found)))
+    Effect.flatMap((found) => Console.error(format === "json" ? encode(found) : DumpText.render(found).trimEnd()))
   )
 
 /** Takes events until it is interrupted. */
