@@ -10,6 +10,7 @@ import type * as Backend from "@selvedge/core/workers/Backend"
 import * as WorkerMessage from "@selvedge/core/workers/WorkerMessage"
 import type { Regions } from "@selvedge/core/workers/WorkerRegions"
 import type { Inner } from "./hybridInner.ts"
+import type { Tables } from "./threadTables.ts"
 
 export interface StartData {
   /** An encoded `Start`. */
@@ -18,6 +19,8 @@ export interface StartData {
   readonly exportName: string
   /** Beside the message: memory is handed over as it is. */
   readonly regions: Regions
+  /** In a thread: the tables of the program around its container. */
+  readonly tables?: Tables | undefined
   /** In a process of a hybrid: what its threads run. */
   readonly inner?: Inner | undefined
 }

@@ -15,6 +15,7 @@ import { type ResourceLimits, Worker } from "node:worker_threads"
 import * as Exits from "./exits.ts"
 import * as Output from "./output.ts"
 import * as StartData from "./startData.ts"
+import * as ThreadTables from "./threadTables.ts"
 import { until } from "./until.ts"
 
 export interface Options {
@@ -30,23 +31,28 @@ export const start = (
   listener: Backend.Listener,
   options: Options
 ): Effect.Effect<Backend.Link, StartFailed, Scope.Scope> =>
-  Effect.map(
+  Effect.flatMap(ThreadTables.lease(request.context), ({ ended, tables }) =>
     Effect.acquireRelease(
       Effect.try({
-        try: () => new ThreadLink(spawn(program, request, options), listener),
-        catch: (error) => new StartFailed({ reason: "SpawnRefused", wanted: "a thread", found: Exits.messageOf(error) })
+        try: () => {
+          const worker = spawn({ ...StartData.make(program, request), tables }, request, options)
+          return new ThreadLink(worker, listener, ended)
+        },
+        catch: (error) => {
+          ended()
+          return new StartFailed({ reason: "SpawnRefused", wanted: "a thread", found: Exits.messageOf(error) })
+        }
       }),
       (link) => link.end
-    ),
-    (link) => link
+    )
   )
 
-const spawn = (program: StartData.ModuleRef, request: Backend.StartRequest, options: Options): Worker => {
+const spawn = (data: StartData.StartData, request: Backend.StartRequest, options: Options): Worker => {
   const { name, serviceOrdinal } = request.context
   const piped = options.output === "prefix"
   const worker = new Worker(StartData.entry("threadEntry"), {
     name: `${name} ${serviceOrdinal}`.slice(0, 64),
-    workerData: StartData.make(program, request),
+    workerData: data,
     ...(options.env === undefined ? {} : { env: options.env }),
     ...(options.execArgv === undefined ? {} : { execArgv: [...options.execArgv] }),
     ...(options.resourceLimits === undefined ? {} : { resourceLimits: options.resourceLimits }),
@@ -65,7 +71,7 @@ class ThreadLink implements Backend.Link {
   private isGone = false
   private readonly gone: Array<() => void> = []
 
-  constructor(worker: Worker, listener: Backend.Listener) {
+  constructor(worker: Worker, listener: Backend.Listener, ended: () => void) {
     this.worker = worker
     // The thread has none any more when it has ended.
     this.threadId = worker.threadId
@@ -76,6 +82,7 @@ class ThreadLink implements Backend.Link {
     })
     worker.on("exit", (code) => {
       this.isGone = true
+      ended()
       listener.exited(Exits.ofThread({ code, error: this.error, wasKilled: this.wasKilled }))
       for (const wake of this.gone.splice(0)) wake()
     })

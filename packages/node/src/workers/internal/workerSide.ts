@@ -29,6 +29,7 @@ import * as KeepAlive from "../../main/KeepAlive.ts"
 import * as NodeSignals from "../../main/NodeSignals.ts"
 import { InnerRef } from "./hybridInner.ts"
 import type { StartData } from "./startData.ts"
+import * as ThreadTables from "./threadTables.ts"
 
 /** Where signals and errors that nobody caught are heard. */
 export type Emitter = NonNullable<Parameters<typeof NodeSignals.make>[0]>
@@ -101,10 +102,11 @@ class Side {
     })
     this.life = life
     for (const what of this.early.splice(0)) what(life)
-    return yield* life.run.pipe(
+    const run = life.run.pipe(
       Effect.provideService(Signals.Signals, signals),
       Effect.provideService(InnerRef, data.inner)
     )
+    return yield* ThreadTables.within(data.tables, run)
   })
 
   private send(message: WorkerMessage.FromWorker): void {
