@@ -7,6 +7,7 @@ import type { Form } from "./ring/prices.ts"
 
 const ours = () => import("./ring/ours.ts")
 const baselines = () => import("./ring/baselines.ts")
+const alone = () => import("./ring/alone.ts")
 const prices = () => import("./ring/prices.ts")
 
 const UNIT = "M records/s"
@@ -58,6 +59,19 @@ const roundTrip = (how: How, trips: number, aim?: number): Case => ({
     }
   ],
   rounds: 3
+})
+
+const inOneThread = (batch: number): Case => ({
+  name: `in one thread, publish(${batch}) and take`,
+  unit: "ns/record",
+  ours: () => alone().then((m) => m.ours(batch)),
+  against: [
+    { name: "MessagePort", run: () => alone().then((m) => m.messagePort(1)) },
+    { name: "MessagePort batch 64", run: () => alone().then((m) => m.messagePort(64)) },
+    { name: `ringbuf.js push ${batch}`, run: () => alone().then((m) => m.ringbuf(batch)) }
+  ],
+  rounds: 3,
+  note: "the calls' own cost, both ends by turns; a port is emptied by receiveMessageOnPort"
 })
 
 const price = (name: string, form: Form, without: Form, batch: number): Case => ({
@@ -132,6 +146,8 @@ export const cases: ReadonlyArray<Case> = [
     rounds: 3,
     note: "stamps and intents against a published cursor"
   },
+  inOneThread(1),
+  inOneThread(64),
   price("the claim word", "claim", "cursor", 1),
   price("the claim word", "claim", "cursor", 64),
   price("a stamp for each record", "stamp per record", "stamp per batch", 64),

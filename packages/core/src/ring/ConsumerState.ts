@@ -148,7 +148,7 @@ export class ConsumerState<A> {
   /** Whether a take would answer something now. @internal */
   readonly hasAnswer = (): boolean =>
     this.hasLeft ||
-    Read.isEjected(this.core) ||
+    (this.core.copies && Read.isEjected(this.core)) ||
     (this.mayMiss() && this.skip() > 0) ||
     Read.poll(this.core, 1) > 0 ||
     Read.isAtEnd(this.core)

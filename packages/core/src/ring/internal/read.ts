@@ -81,9 +81,13 @@ const cursorRun = (consumer: ConsumerCore, limit: number): number => {
   let ready = Layout.distance(consumer.position, consumer.end)
   if (ready < limit) {
     const { words } = consumer.core
-    consumer.end = Atomics.load(words, Layout.CURSOR_WORD)
-    if (!consumer.marked) consumer.marked = Atomics.load(words, Layout.TOMBSTONES_WORD) !== 0
-    ready = Layout.distance(consumer.position, consumer.end)
+    const end = Atomics.load(words, Layout.CURSOR_WORD)
+    if (end !== consumer.end) {
+      consumer.end = end
+      // The tally is raised before the cursor moves over the first tombstone.
+      if (!consumer.marked) consumer.marked = Atomics.load(words, Layout.TOMBSTONES_WORD) !== 0
+      ready = Layout.distance(consumer.position, end)
+    }
   }
   return ready < limit ? Math.max(0, ready) : limit
 }
