@@ -223,14 +223,18 @@ describe("sources of a dump", () => {
             throw new Error("sprung")
           }
         })
+        const round: Record<string, unknown> = { n: 1 }
+        round["self"] = round
         let deep: unknown = 1
         for (let i = 0; i < 5000; i++) deep = [deep]
         yield* DumpSources.add("circle", Effect.succeed(circle))
         yield* DumpSources.add("deep", Effect.succeed(deep))
         yield* DumpSources.add("wide", Effect.succeed(Array.from({ length: 100_000 }, (_, i) => i)))
         yield* DumpSources.add("map", Effect.succeed(new Map([["a", new Set([1, Number.NaN])]])))
+        yield* DumpSources.add("round", Effect.succeed(round))
         const dump = yield* taken
-        assert.lengthOf(dump.sections, 4)
+        assert.lengthOf(dump.sections, 5)
+        assert.deepStrictEqual(dump.sections[4]?.value, { n: 1, self: "(a circle)" })
         assert.isBelow(JSON.stringify(dump).length, 20_000)
         assert.strictEqual(dump.sections[0]?.value, "(not readable: sprung)")
         assert.deepStrictEqual(dump.sections[3]?.value, { a: [1, "NaN"] })

@@ -63,6 +63,9 @@ describe("counters as metrics", () => {
         }
         assert.deepStrictEqual(yield* scraped, expected)
         assert.deepStrictEqual(yield* scraped, expected)
+        // Read when it is scraped, not when it is looked for.
+        yield* Counters.add(spawned, 1)
+        assert.strictEqual((yield* scraped)["COUNTER selvedge_tasks_spawned_total{label=RpcHandler,worker=main}"], "8")
         assert.include(yield* PrometheusMetrics.format(), "# HELP selvedge_tasks_spawned_total tasks that were started")
       })
     )
