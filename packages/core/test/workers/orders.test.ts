@@ -44,18 +44,20 @@ const story = (seed: number): Effect.Effect<Finding> =>
         strategy: strategies[seed % 3],
         intensity: { max: next(4) === 0 ? 3 : 1000, period: "10 seconds" },
         lastFirst: next(2) === 0,
+        recover: next(2) === 0 ? () => Effect.sleep(next(50)) : undefined,
         grace: "2 seconds"
       })
       const backoff = next(2) === 0 ? Schedule.spaced("100 millis") : undefined
       yield* container.run({ name: "asking", program: asking, count: 2, backoff, restart: "transient" })
-      yield* container.run({ name: "patient", program: patient, count: 1 })
+      yield* container.run({ name: "patient", program: patient, count: 1, healthTimeout: "400 millis" })
       yield* container.run({ name: "slow", program: slow(300), count: 1, backoff })
       let answered = 0
       let gone = 0
       const crashing = Effect.gen(function* () {
         for (let i = 0; i < 6; i++) {
           yield* Effect.sleep(next(200))
-          yield* workers.crash(next(5))
+          // One whose loop is blocked is found by its health timeout, if it has one, or killed at the end.
+          yield* next(4) === 0 ? workers.freeze(next(5)) : workers.crash(next(5))
         }
       })
       const requesting = Effect.gen(function* () {
