@@ -67,6 +67,15 @@ describe.each([
     }).pipe(Effect.scoped, Effect.provide(layer))
   )
 
+  it.live("runs a program of plain JavaScript, by its path, to its end [W5]", () =>
+    Effect.gen(function* () {
+      const container = yield* Container.make()
+      const program = Backend.module(new URL("./fixtures/plain.js", import.meta.url).pathname)
+      const child = yield* container.spawn({ name: "plain", program, restart: "temporary" })
+      assert.deepStrictEqual(yield* child.awaitEnded, { _tag: "Completed" })
+    }).pipe(Effect.scoped, Effect.provide(layer))
+  )
+
   it.live("is not started for a module that fails while it is loaded [W5]", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(one("brokenModule"))
