@@ -106,7 +106,7 @@ const waitFor = <A>(
   const found =
     consumer.held !== undefined
       ? "one that holds a lease"
-      : Read.mustCopy(consumer.core)
+      : Read.mayBeOvertaken(consumer.core)
         ? "one that may be overtaken"
         : undefined
   if (found !== undefined) return Effect.fail(new LeaseRefused({ id: consumer.id, found }))

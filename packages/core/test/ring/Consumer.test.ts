@@ -11,7 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
-import { local, publishRange, ringOf, type Value } from "./support.ts"
+import { local, numbers, publishRange, ringOf, type Value } from "./support.ts"
 
 describe("committing", () => {
   it.effect("the gate follows the commit, not the take [R6]", () =>
@@ -140,6 +140,22 @@ describe("leases", () => {
       assert.deepStrictEqual(yield* failing("retry"), Exit.fail(0))
       assert.deepStrictEqual(yield* failing("commit"), Exit.fail(0))
       assert.strictEqual((yield* Consumer.take(consumer)).n, 1)
+    }).pipe(Effect.provide(local))
+  )
+
+  it.effect("a consumer that reads history may lease when it has come to its seat, not before [R5] [R8]", () =>
+    Effect.gen(function* () {
+      const ring = yield* ringOf()
+      const producer = yield* Producer.make(ring)
+      yield* publishRange(producer, 0, 2)
+      const consumer = yield* Consumer.make(ring, { id: "a", from: "earliest" })
+      yield* publishRange(producer, 2, 4)
+      const leased = Effect.scoped(
+        Effect.map(Lease.make(consumer, { limit: 9 }), (lease) => [lease.at(0).n, lease.size])
+      )
+      assert.strictEqual((yield* Effect.flip(leased))._tag, "LeaseRefused")
+      assert.deepStrictEqual(numbers(yield* Consumer.takeBatch(consumer, 9)), [0, 1])
+      assert.deepStrictEqual(yield* leased, [2, 2])
     }).pipe(Effect.provide(local))
   )
 })

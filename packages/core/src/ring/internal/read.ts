@@ -68,6 +68,10 @@ export class ConsumerCore {
 /** Whether the last `poll` may only be used as a copy, to be checked by `lost`. */
 export const mustCopy = (consumer: ConsumerCore): boolean => consumer.copies || consumer.history
 
+/** Whether what is to be taken next may be overwritten meanwhile: unlike `mustCopy`, not when history has just been read to its end. */
+export const mayBeOvertaken = ({ committed, copies, history, position }: ConsumerCore): boolean =>
+  copies || (history && Layout.distance(position, committed) > 0)
+
 /** How many sequences, at most `limit`, are published from the position on, tombstones included. */
 export const poll = (consumer: ConsumerCore, limit: number): number => {
   if (consumer.history) return pollHistory(consumer, limit)
