@@ -20,7 +20,8 @@ export const prefix = (
   if (worker.stderr !== null) lines(worker.stderr, process.stderr, label)
 }
 
-const lines = (from: Readable, to: Writable, label: string): void => {
+/** Passes text on line by line, each with a label; what has no end of line yet waits for it. */
+export const lines = (from: Readable, to: Writable, label: string): void => {
   let rest = ""
   const write = (line: string): void => void to.write(`${label}${line}\n`)
   from.setEncoding("utf8")
