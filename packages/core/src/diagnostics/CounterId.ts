@@ -6,10 +6,10 @@
  *
  * | ids       | belong to                  | label                      |
  * | --------- | -------------------------- | -------------------------- |
- * | 1–99      | strands, counters, recorder | empty                     |
- * | 100–199   | tasks                      | empty, or the kind         |
+ * | 1–99      | strands, counters, recorder, later | empty              |
+ * | 100–199   | tasks                      | empty                      |
  * | 200–299   | shutdown                   | empty                      |
- * | 300–399   | workers                    | container, or empty        |
+ * | 300–399   | workers                    | the container's name       |
  * | 400–499   | ring                       | the ring's name            |
  * | 500–599   | notifier                   | the notifier's name        |
  * | 600–999   | selvedge, later            |                            |
@@ -68,9 +68,6 @@ const max = (id: number, name: string, help: string): CounterId => ({ id, name, 
  * @since 0.1.0
  */
 export const ids = {
-  strandsReclaimed: counter(1, "strands_reclaimed", "strands of dead threads whose slots were freed"),
-  eventsDropped: counter(2, "events_dropped", "events the flight recorder had no entry for"),
-
   tasksSpawned: counter(100, "tasks_spawned", "tasks that were started"),
   tasksSucceeded: counter(101, "tasks_succeeded", "tasks that ended well"),
   tasksFailed: counter(102, "tasks_failed", "tasks that failed or died"),
@@ -84,7 +81,7 @@ export const ids = {
   shutdownLeftBehind: counter(202, "shutdown_left_behind", "tasks, hooks and finalizers that a shutdown left behind"),
   shutdownMillis: gauge(203, "shutdown_millis", "how long the last shutdown took"),
 
-  workersSpawned: counter(300, "workers_spawned", "workers that were started"),
+  workersSpawned: counter(300, "workers_spawned", "workers that were started for the first time"),
   workersRestarted: counter(301, "workers_restarted", "workers that were started again"),
   workersFailed: counter(302, "workers_failed", "workers that ended by a failure"),
   workersRunning: gauge(303, "workers_running", "workers that run"),

@@ -138,7 +138,7 @@ export const deathBesideReader = defineModel({
     plain: "interleave",
     crash: { threads: ["victim"] },
     strategy: Strategy.chess({ preemptions: 2 }),
-    maxExecutions: 80_000
+    maxExecutions: 20_000
   },
   threads: {
     victim,
@@ -171,13 +171,13 @@ export const reclaimedTwiceAnywhere = defineModel({
   ...twice,
   name: "strand: 2 reclaim a thread that died at any step, beside 2 lives of another, 1 slot",
   setup: () => Strands.make(1),
-  options: { plain: "interleave", crash: { threads: ["victim"] } }
+  options: { plain: "interleave", crash: { threads: ["victim"] }, maxExecutions: 40_000 }
 })
 
 export const neverFalselyLost = defineModel({
   name: "strand: totals beside 2 threads × 2 lives on 2 slots",
   setup: () => Strands.make(2),
-  options: { plain: "interleave", strategy: Strategy.chess({ preemptions: 3 }), maxExecutions: 80_000 },
+  options: { plain: "interleave", strategy: Strategy.chess({ preemptions: 3 }), maxExecutions: 20_000 },
   threads: {
     a: Strands.lives(0, [1, 2]),
     b: Strands.lives(1, [11, 12]),
@@ -214,7 +214,7 @@ const peaking =
 export const peak = defineModel({
   name: "strand: the peak of 2 threads × 3 strands on 4 slots",
   setup: () => Strands.make(4),
-  options: { plain: "interleave", strategy: Strategy.chess({ preemptions: 3 }), maxExecutions: 40_000 },
+  options: { plain: "interleave", strategy: Strategy.chess({ preemptions: 3 }), maxExecutions: 5000 },
   threads: { a: peaking(0), b: peaking(1) },
   // T3: what another thread registers in the same instant may be missing.
   invariant: (state) => Strands.activeIn(state) <= Strands.wordsOf(state)[Layout.PEAK_WORD]! + 1,
@@ -291,7 +291,7 @@ export const noRaceNeeded = defineModel({
 export const whole = defineModel({
   name: "strand: whole rows of 2 threads × 2 strands on 2 slots beside 2 snapshots",
   setup: () => Strands.make(2),
-  options: { plain: "interleave", strategy: Strategy.chess({ preemptions: 2 }), maxExecutions: 60_000 },
+  options: { plain: "interleave", strategy: Strategy.chess({ preemptions: 2 }), maxExecutions: 20_000 },
   threads: {
     a: wholeLives(0, [1, 2]),
     b: wholeLives(1, [11, 12]),

@@ -124,7 +124,7 @@ export const take = (table: SlotTable): number => {
     const slot = table.hints[--table.hintCount]!
     if (tryTake(table, slot)) return slot
   }
-  const slot = isFull(table) ? FULL : search(table)
+  const slot = table.wasFull && isFull(table) ? FULL : search(table)
   if (slot === FULL) Wide.increment(table.words, table.seat + Layout.SEAT_OVERFLOW)
   return slot
 }
