@@ -105,7 +105,7 @@ export interface NodeWatchdog {
 }
 
 /** Loops a watchdog can watch: the main one and those of workers. */
-const MOST_LOOPS = 512
+const MOST_LOOPS = 128
 
 /**
  * Starts a watchdog that ends with the scope. Give `services` to what is watched.

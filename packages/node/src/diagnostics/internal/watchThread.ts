@@ -71,6 +71,10 @@ const dumpNow = async (occasion: DumpSchema.Occasion): Promise<DumpSchema.Dump> 
   return reply?._tag === "Answer" && reply.answer.dump !== null ? reply.answer.dump : sharedDump(occasion)
 }
 
+/** A look at a large table costs something: only if there is a limit to find somebody over. */
+const hasStrandLimits = Object.keys({ ...data.policy.old, ...data.policy.noHeartbeat }).length > 0
+const strandsNow = () => (hasStrandLimits ? (readers.strands?.snapshotUnsafe() ?? []) : [])
+
 let watch = Verdict.begin(monotonicMillis())
 let told = Verdict.toldNothing
 let looking = false
@@ -98,7 +102,7 @@ const judge = async (): Promise<void> => {
     const verdict = Verdict.judgeLoop(suspect, culprit, data.policy)
     if (verdict !== undefined) blocked.push(verdict)
   }
-  const verdicts = [...blocked, ...Verdict.judgeStrands(watch, readers.strands?.snapshotUnsafe() ?? [], data.policy)]
+  const verdicts = [...blocked, ...Verdict.judgeStrands(watch, strandsNow(), data.policy)]
   const telling = Verdict.tell(told, verdicts, watch.lookedAt, data.policy)
   told = telling.told
   if (telling.lines.length > 0) await say(telling, verdicts)
