@@ -47,6 +47,30 @@ describe("a ring between processes", () => {
     )
   )
 
+  it.live(
+    "waits for a required consumer that comes from another process, and goes on with restarted producers [P1]",
+    () =>
+      space(({ directory, name }) =>
+        Effect.gen(function* () {
+          const ring = yield* Ring.make({ ...multi, requiredConsumers: 1 }).pipe(MappedMemory.named("numbers"))
+          const producer = yield* Producer.make(ring)
+          const missing = yield* Effect.flip(Producer.publish(producer, { who: 5, value: 1 }, { timeout: 50 }))
+          assert.strictEqual(missing._tag, "RingTimeout")
+          const consumer = yield* participant(directory, name, "consume", "numbers", "late")
+          yield* Effect.promise(() => consumer.ready())
+          yield* Producer.publish(producer, { who: 5, value: 1 }, { timeout: "20 seconds" })
+          for (const who of ["1", "2"]) {
+            const once = yield* participant(directory, name, "produce", "numbers", who, "100")
+            yield* Effect.promise(() => once.ready().then(() => once.end()))
+          }
+          yield* Ring.close(ring)
+          const records = [1, 2].flatMap((who) => Array.from({ length: 100 }, (_, i) => ({ who, value: i + 1 })))
+          const sum = yield* Effect.promise(() => consumer.next())
+          assert.deepStrictEqual(sum, { ...sumOf([{ who: 5, value: 1 }, ...records]) })
+        })
+      )
+  )
+
   it.live("answers across processes and back [P1] [P4]", () =>
     space(({ directory, name }) =>
       Effect.gen(function* () {

@@ -15,7 +15,7 @@ import { Numbered } from "./fixtures/numbered.ts"
 import { freshDirectory, participant, type Place, space } from "./fixtures/space.ts"
 
 const multi = { record: Numbered, capacity: 8, producers: "multi" as const, vacantGrace: 50 }
-const TIMEOUT = "5 seconds"
+const TIMEOUT = "20 seconds"
 
 /** A participant that has said it is ready, and was killed, by itself or now. */
 const killed = Effect.fnUntraced(function* ({ directory, name }: Place, ...args: ReadonlyArray<string>) {

@@ -44,8 +44,8 @@ describe("waiting across processes", () => {
           yield* Scope.close(scope, Exit.void)
           sum += performance.now() - start
         }
-        // Ten slices are 1000 ms; on average half of that would be left.
-        assert.isBelow(sum, 300)
+        // Ten slices are 1000 ms; on average half of that would be left, and the end of a thread beside.
+        assert.isBelow(sum, 400)
       })
     )
   )

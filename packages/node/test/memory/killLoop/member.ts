@@ -161,7 +161,7 @@ const register = ({ strands }: Joined): Effect.Effect<never> => {
 
 const run = (go: Go): void => {
   const { directory, name } = go
-  const layer = MappedMemory.layerAttached({ directory, name, timeout: "10 seconds" })
+  const layer = MappedMemory.layerAttached({ directory, name, timeout: "30 seconds" })
   const program = Effect.scoped(work(go)).pipe(Effect.provide(Layer.merge(layer, KeepAlive.layer)))
   Effect.runPromise(program).then(
     () => process.exit(0),
