@@ -5,6 +5,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as HttpServer from "effect/http/HttpServer"
+import { spawnSync } from "node:child_process"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { follow } from "../demo/http.ts"
@@ -45,6 +46,14 @@ const until = (isSo: () => boolean): Effect.Effect<void> =>
 const post = (url: string, body: string) => ask(`${url}/ingest`, { method: "POST", body })
 
 describe("the gateway", () => {
+  it("refuses arguments in one line: it has none", () => {
+    const main = new URL("../main.ts", import.meta.url).pathname
+    const args = ["--conditions=@selvedge/source", "--no-warnings", main, "--port"]
+    const { status, stderr } = spawnSync(process.execPath, args, { encoding: "utf8" })
+    assert.notStrictEqual(status, 0)
+    assert.match(stderr, /^gateway: wanted .+, found "--port"\n$/)
+  })
+
   it.live("keeps good lines, tells bad ones by number, and has them all back after a restart [S5]", () =>
     Effect.gen(function* () {
       const env = { GATEWAY_DB: `${yield* folder}/gateway.sqlite`, GATEWAY_SNAPSHOT_EVERY: "1 hour" }

@@ -4,11 +4,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Backend from "@selvedge/core/workers/Backend"
 import * as Container from "@selvedge/core/workers/Container"
+import * as Parallelism from "@selvedge/core/workers/Parallelism"
 import * as ForkedBackend from "@selvedge/node/workers/ForkedBackend"
 import * as HybridBackend from "@selvedge/node/workers/HybridBackend"
 import * as ThreadedBackend from "@selvedge/node/workers/ThreadedBackend"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { availableParallelism } from "node:os"
 import { Do } from "./fixtures/echo.ts"
 import { errorOf, fixture, one, processes, quiet, threads } from "./support.ts"
 
@@ -114,6 +116,13 @@ it.live("a process that fills its heap ends as out of memory, one that aborts by
     const aborted = yield* Effect.provide(Effect.scoped(endBy("abort")), small)
     assert.deepStrictEqual(aborted, { _tag: "Signalled", signal: "SIGABRT" })
   })
+)
+
+it.live("a service has as many workers as the machine runs threads at a time, unless it says how many [W4]", () =>
+  Effect.gen(function* () {
+    assert.strictEqual(yield* Parallelism.count(undefined), availableParallelism())
+    assert.strictEqual(yield* Parallelism.count(3), 3)
+  }).pipe(Effect.provide(ThreadedBackend.layer()))
 )
 
 it.live("a hybrid refuses numbers of threads that cannot be [W4]", () =>
