@@ -104,6 +104,17 @@ export interface NodeWatchdog {
   readonly services: Context.Context<never>
 }
 
+/**
+ * The watchdog of the surrounding program, for whoever starts threads: containers have the loops of their threads watched
+ * by it.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export const Watching: Context.Reference<Pick<NodeWatchdog, "handle" | "forgetUnsafe"> | undefined> = Context.Reference<
+  Pick<NodeWatchdog, "handle" | "forgetUnsafe"> | undefined
+>("@selvedge/node/Watching", { defaultValue: () => undefined })
+
 /** Loops a watchdog can watch: the main one and those of workers. */
 const MOST_LOOPS = 128
 
@@ -128,17 +139,14 @@ export const make = Effect.fnUntraced(function* (
   const handle: Handle = { loops: loops.handle!, beatMillis: Math.max(10, policy.lookMillis) }
   const heart = yield* beating(loops, "main", handle.beatMillis)
   const contexts = new Set<Context.Context<never>>()
+  const forgetUnsafe = (worker: Identity.Identity): void => void loops.reclaimUnsafe(worker)
   const services = Context.make(Inspector, { attachUnsafe: attach(contexts) }).pipe(
     Context.add(Watchdog.LoopHeart, heart),
-    Context.add(DumpFacts.Platform, platform)
+    Context.add(DumpFacts.Platform, platform),
+    Context.add(Watching, { handle, forgetUnsafe })
   )
   const socket = yield* place(wanted, options.name ?? "service")
-  const watchdog = {
-    handle,
-    socket,
-    services,
-    forgetUnsafe: (worker: Identity.Identity) => void loops.reclaimUnsafe(worker)
-  }
+  const watchdog = { handle, socket, services, forgetUnsafe }
   const data: ThreadData = {
     loops: handle.loops,
     strands: Option.getOrUndefined(yield* Effect.serviceOption(StrandRegistry.StrandRegistry))?.handle,

@@ -55,6 +55,21 @@ describe("a blocked event loop", () => {
     assert.notInclude(dead.stderr, "watchdog")
   })
 
+  it("is found in a thread of a container, whose metrics are in the parent's dumps [D7] [D5] [D6]", async () => {
+    const { stderr } = await watched("inThread", {
+      act: async ({ kill, says }) => {
+        await says("turns again")
+        await pause(1500)
+        kill("SIGQUIT")
+        await says("asked for by signal")
+      }
+    })
+    assert.match(stderr, /event loop "counter 0" blocked for .* by task "in a thread" \(Maintenance #1\)/)
+    assert.match(stderr, /at holdInThread/)
+    assert.include(stderr, "thread_orders/0 7")
+    assert.match(stderr, /"in a thread" \(Maintenance\), running for .*, worker 0/)
+  })
+
   it("is dumped although a source of the dump never comes back, and the service goes on [D6] [D7]", async () => {
     const { code, stderr } = await watched("hungSource")
     assert.include(stderr, 'by task "cruncher"')

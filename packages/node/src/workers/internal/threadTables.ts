@@ -18,9 +18,11 @@ import * as FlightRecorder from "@selvedge/core/diagnostics/FlightRecorder"
 import type { Identity } from "@selvedge/core/diagnostics/Identity"
 import * as StrandRegistry from "@selvedge/core/diagnostics/StrandRegistry"
 import type { Facts } from "@selvedge/core/workers/WorkerContext"
+import * as Metrics from "@selvedge/core/inspection/Metrics"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
+import * as NodeWatchdog from "../../diagnostics/NodeWatchdog.ts"
 
 /** What a thread is told: plain, it is sent to it. */
 export interface Tables {
@@ -28,11 +30,16 @@ export interface Tables {
   readonly strands: StrandRegistry.Shape["handle"]
   readonly counters: Counters.Shape["handle"] | undefined
   readonly events: FlightRecorder.Shape["handle"] | undefined
+  /** The watchdog's, and what the thread's loop is called there. */
+  readonly loop: { readonly handle: NodeWatchdog.Handle; readonly name: string } | undefined
 }
 
 // -----------------------------------------------------------------------------
 // From above
 // -----------------------------------------------------------------------------
+
+/** How often a thread's metrics are added to the counters. */
+const FORWARD = "1 second"
 
 interface Numbered {
   readonly worker: string
@@ -67,14 +74,18 @@ export const lease = (facts: Facts): Effect.Effect<Lease> =>
     const strands = Option.getOrUndefined(yield* Effect.serviceOption(StrandRegistry.StrandRegistry))
     const counters = Option.getOrUndefined(yield* Effect.serviceOption(Counters.Counters))
     const events = Option.getOrUndefined(yield* Effect.serviceOption(FlightRecorder.FlightRecorder))
-    if (strands === undefined && counters === undefined && events === undefined) return NONE
+    const watchdog = yield* NodeWatchdog.Watching
+    const watched = watchdog?.handle
+    if (strands === undefined && counters === undefined && events === undefined && watched === undefined) return NONE
     const identity = numberOf(facts)
     const ended = (): void => {
       strands?.reclaimUnsafe(identity)
       counters?.reclaimUnsafe(identity)
+      watchdog?.forgetUnsafe(identity)
       numbers.get(identity.ordinal)!.isAlive = false
     }
-    const tables = { identity, strands: strands?.handle, counters: counters?.handle, events: events?.handle }
+    const loop = watched && { handle: watched, name: `${facts.name} ${facts.ordinal}` }
+    const tables = { identity, strands: strands?.handle, counters: counters?.handle, events: events?.handle, loop }
     return { tables, ended } satisfies Lease
   })
 
@@ -88,20 +99,27 @@ export const within = <A>(
   program: Effect.Effect<A>
 ): Effect.Effect<A, never, Scope.Scope> => {
   if (tables === undefined) return program
-  const { counters, events, identity, strands } = tables
+  const { counters, events, identity, loop, strands } = tables
   return Effect.gen(function* () {
-    let run = program
+    let run: Effect.Effect<A, never, Scope.Scope> = program
     if (strands !== undefined) {
       const attached = yield* Effect.option(StrandRegistry.attach(strands, identity))
       if (Option.isSome(attached)) run = Effect.provideService(run, StrandRegistry.StrandRegistry, attached.value)
     }
     if (counters !== undefined) {
       const attached = yield* Effect.option(Counters.attach(counters, identity))
-      if (Option.isSome(attached)) run = Effect.provideService(run, Counters.Counters, attached.value)
+      if (Option.isSome(attached)) {
+        // What the thread's metrics of Effect count reaches the parent as well.
+        run = Effect.provideService(Effect.andThen(Metrics.forward(FORWARD), run), Counters.Counters, attached.value)
+      }
     }
     if (events !== undefined) {
       const attached = yield* Effect.option(FlightRecorder.attach(events, identity))
       if (Option.isSome(attached)) run = Effect.provideService(run, FlightRecorder.FlightRecorder, attached.value)
+    }
+    if (loop !== undefined) {
+      const attached = yield* Effect.option(NodeWatchdog.attachLoop(loop.handle, identity, loop.name))
+      if (Option.isSome(attached)) run = Effect.provideContext(run, attached.value)
     }
     return yield* run
   })
