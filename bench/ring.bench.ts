@@ -27,7 +27,7 @@ const portBatch = (receivers: number): Baseline => ({
 
 const channel = (receivers: number): Baseline => ({
   name: "BroadcastChannel",
-  run: () => baselines().then((m) => m.broadcastChannel(receivers, FEW / 6))
+  run: () => baselines().then((m) => m.broadcastChannel(receivers, FEW / 30))
 })
 
 const ringbuf = (batch: number, records: number, aim?: number): Baseline => ({
