@@ -29,7 +29,6 @@ import * as KeepAlive from "../../main/KeepAlive.ts"
 import * as NodeSignals from "../../main/NodeSignals.ts"
 import { InnerRef } from "./hybridInner.ts"
 import type { StartData } from "./startData.ts"
-import * as ThreadTables from "./threadTables.ts"
 
 /** Where signals and errors that nobody caught are heard. */
 export type Emitter = NonNullable<Parameters<typeof NodeSignals.make>[0]>
@@ -106,6 +105,9 @@ class Side {
       Effect.provideService(Signals.Signals, signals),
       Effect.provideService(InnerRef, data.inner)
     )
+    if (data.tables === undefined) return yield* run
+    // Loaded by those who have them: what a worker loads is what its start takes.
+    const ThreadTables = yield* Effect.promise(() => import("./threadTables.ts"))
     return yield* ThreadTables.within(data.tables, run)
   })
 
