@@ -77,7 +77,7 @@ export interface Child {
   readonly statusUnsafe: () => Row
   /** Who the present life is, or the last one was. */
   readonly facts: Effect.Effect<Facts>
-  /** Waits until the present life, or one after it, is ready; fails once the last one has ended. */
+  /** Waits until the present life, or one after it, is ready; fails once the last one has ended without. */
   readonly awaitReady: Effect.Effect<void, NotReady>
   /** Waits for the end of the last life. */
   readonly awaitEnded: Effect.Effect<WorkerExit>

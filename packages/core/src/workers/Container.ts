@@ -283,7 +283,7 @@ export const shapeOf = (fleet: Fleet): Container => {
         const place = fleet.places.find((one) => one.spec.key === key)
         return place === undefined ? Option.none() : Option.some(fleet.childOf(place))
       }),
-    awaitReady: awaitReady(fleet),
+    awaitReady: Effect.suspend(() => awaitReady(fleet, fleet.places.slice())),
     awaitEnded: Effect.flatMap(
       fleet.watchers.until(() => fleet.places.length === 0 || fleet.phase === "Stopped"),
       () => (fleet.failure === undefined ? Effect.void : Effect.fail(fleet.failure))
@@ -307,20 +307,19 @@ const isReady = (fleet: Fleet): boolean => {
   )
 }
 
-const awaitReady = (fleet: Fleet): Container["awaitReady"] =>
-  Effect.suspend(() => {
-    const waiting = fleet.places.slice()
-    const lost = (): Place | undefined => waiting.find((place) => place.isEnded && !place.wasReady)
-    return Effect.flatMap(
-      fleet.watchers.until(
-        () => fleet.phase !== "Open" || lost() !== undefined || waiting.every((place) => place.isReady || place.isEnded)
-      ),
-      (): Effect.Effect<void, NotReady | RestartIntensityExceeded | ContainerStopping> => {
-        if (fleet.failure !== undefined) return Effect.fail(fleet.failure)
-        const place = lost()
-        if (place !== undefined) return Effect.fail(place.notReady(place.end!))
-        const closed = whenClosed(fleet, fleet.setup.name)
-        return closed === undefined ? Effect.void : Effect.fail(closed)
-      }
-    )
-  })
+/** @internal */
+export const awaitReady = (fleet: Fleet, waiting: ReadonlyArray<Place>): Container["awaitReady"] => {
+  const lost = (): Place | undefined => waiting.find((place) => place.isLost)
+  return Effect.flatMap(
+    fleet.watchers.until(
+      () => fleet.phase !== "Open" || lost() !== undefined || waiting.every((place) => place.isReady || place.isEnded)
+    ),
+    (): Effect.Effect<void, NotReady | RestartIntensityExceeded | ContainerStopping> => {
+      if (fleet.failure !== undefined) return Effect.fail(fleet.failure)
+      const closed = whenClosed(fleet, fleet.setup.name)
+      if (closed !== undefined) return Effect.fail(closed)
+      const place = lost()
+      return place === undefined ? Effect.void : Effect.fail(place.notReady(place.end!))
+    }
+  )
+}

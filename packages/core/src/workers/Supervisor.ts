@@ -33,8 +33,8 @@ export interface Options extends Container.Options {
 }
 
 /**
- * Makes a supervisor and starts its children, one after the other. It is there once all of them are ready; if it cannot, what
- * was started is stopped again.
+ * Makes a supervisor and starts its children, one after the other. It is there once all of them are ready; if it cannot, or
+ * is interrupted before, what was started is stopped again.
  *
  * **Errors**
  *
@@ -78,8 +78,11 @@ export const make = Effect.fnUntraced(function* (
   }
   const fleet = yield* Container.makeFleet({ name: "supervisor", lastFirst: true, ...rest })
   const container = Container.shapeOf(fleet)
-  const places = yield* prepare(fleet, children)
-  yield* beginInOrder(fleet, places)
-  yield* Effect.onError(container.awaitReady, () => Effect.asVoid(container.stop()))
+  const starting = Effect.gen(function* () {
+    const places = yield* prepare(fleet, children, (taken) => taken)
+    yield* beginInOrder(fleet, places, (place) => place.isLost)
+    yield* Container.awaitReady(fleet, places)
+  })
+  yield* Effect.onError(starting, () => Effect.asVoid(container.stop()))
   return container
 })

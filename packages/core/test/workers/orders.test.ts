@@ -42,7 +42,7 @@ const story = (seed: number): Effect.Effect<Finding> =>
       const workers = yield* TestContainer.TestContainer
       const container = yield* Container.make({
         strategy: strategies[seed % 3],
-        intensity: { max: next(4) === 0 ? 3 : 1000, period: "10 seconds" },
+        intensity: { max: next(4) === 0 ? 2 : 1000, period: "10 seconds" },
         lastFirst: next(2) === 0,
         recover: next(2) === 0 ? () => Effect.sleep(next(50)) : undefined,
         grace: "2 seconds"

@@ -21,7 +21,7 @@ export const childOf = (fleet: Fleet, place: Place): Child => ({
   facts: Effect.sync(() => place.facts!),
   awaitReady: Effect.flatMap(
     fleet.watchers.until(() => place.isReady || place.isEnded),
-    () => (place.end === undefined ? Effect.void : Effect.fail(place.notReady(place.end)))
+    () => (place.end === undefined || place.wasReadyLast ? Effect.void : Effect.fail(place.notReady(place.end)))
   ),
   awaitEnded: Effect.map(
     fleet.watchers.until(() => place.isEnded),

@@ -38,6 +38,7 @@ import * as WorkerContext from "../WorkerContext.ts"
 import * as WorkerExit from "../WorkerExit.ts"
 import type { InvalidMessage } from "../WorkerMessage.ts"
 import type { Host, Life, Word } from "./life.ts"
+import * as Patience from "./patience.ts"
 import { Place } from "./place.ts"
 import { PATIENCE_MILLIS } from "./stopping.ts"
 import * as Supervision from "./supervision.ts"
@@ -64,6 +65,8 @@ export interface Setup {
 
 /** A group restart that runs, and from which place on there has to be one (again). */
 interface GroupRestart {
+  /** How often one was decided on. */
+  epoch: number
   running: boolean
   from: number | undefined
   cause: { readonly place: Place; readonly exit: WorkerExit.WorkerExit } | undefined
@@ -78,7 +81,7 @@ export class Fleet {
   failure: RestartIntensityExceeded | undefined = undefined
   /** The restarts that still count. */
   window: RestartIntensity.Window = []
-  readonly group: GroupRestart = { running: false, from: undefined, cause: undefined }
+  readonly group: GroupRestart = { epoch: 0, running: false, from: undefined, cause: undefined }
   /** The stop of the whole container, once there is one. */
   stopRun: { done: boolean; leftBehind: ReadonlyArray<string> } | undefined = undefined
   places: Array<Place> = []
@@ -227,15 +230,17 @@ export class Fleet {
 
   private exited(place: Place, life: Life, exit: WorkerExit.WorkerExit): void {
     const event = this.eventOf(place)
+    const { recover } = this.setup
     this.disarm(life)
     place.left(exit)
+    // Before any hook: one that stops the container must find the ordinal still held.
+    if (recover !== undefined) place.recover(exit)
     const isFailure = !WorkerExit.isSuccess(exit)
     if (isFailure) this.counts.add("failures", this.nowMillis())
     const line = `${this.nameOf(place)} ${WorkerExit.describe(exit)}`
     this.log(isFailure ? Effect.logWarning(line) : Effect.logDebug(line))
     const { exited } = this.setup.policy
     if (exited !== undefined) this.hook("exited", () => exited({ ...event, exit }))
-    const { recover } = this.setup
     if (recover !== undefined) {
       const recovery = Effect.suspend(() => recover(event.facts))
       return this.recover(place, exit, recovery)
@@ -246,13 +251,10 @@ export class Fleet {
 
   /** Nobody gets the ordinal, not even its own next life, before what the last one held is put right. */
   private recover(place: Place, exit: WorkerExit.WorkerExit, recovery: Effect.Effect<unknown, unknown>): void {
-    place.recover(exit)
     this.changed()
-    const told = recovery.pipe(
-      Effect.timeoutOrElse({
-        duration: PATIENCE_MILLIS,
-        orElse: () => Effect.fail(`not done within ${PATIENCE_MILLIS} ms`)
-      }),
+    const late = Effect.fail(`not done within ${PATIENCE_MILLIS} ms`)
+    const told = Patience.within(recovery, PATIENCE_MILLIS).pipe(
+      Effect.flatMap(Option.match({ onNone: () => late, onSome: () => Effect.void })),
       Effect.catchCause((cause) => Failure.log(`recovery from ${this.nameOf(place)} failed`, cause))
     )
     this.run(
@@ -287,8 +289,7 @@ export class Fleet {
     act: (decided: A) => void
   ): void {
     if (call === undefined) return act(fallback)
-    const asked = Effect.suspend(call).pipe(
-      Effect.timeoutOption(PATIENCE_MILLIS),
+    const asked = Patience.within(Effect.suspend(call), PATIENCE_MILLIS).pipe(
       Effect.catchCause((cause) => Effect.as(Failure.log(`policy hook ${name} failed`, cause), Option.none<A>()))
     )
     this.run(Effect.map(asked, (said) => act(Option.getOrElse(said, () => fallback))))

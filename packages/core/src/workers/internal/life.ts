@@ -70,13 +70,14 @@ export class Life {
     return this.pending.size
   }
 
-  /** Starts it. The host may be told of its end before this returns. */
+  /** Starts it. A start that fails at once is told a turn later, so that who begins it can tell of the beginning first. */
   begin(backend: Backend.Shape): void {
     const listener: Backend.Listener = {
       message: (wire) => this.message(wire),
       exited: (exit) => this.finish(exit)
     }
-    this.starting = this.host.run(Scope.provide(backend.start(this.request, listener), this.scope))
+    const start = Effect.tapCause(backend.start(this.request, listener), () => Effect.yieldNow)
+    this.starting = this.host.run(Scope.provide(start, this.scope))
     this.starting.addObserver((exit) => {
       if (Exit.isSuccess(exit)) return this.open(exit.value)
       const errors = WorkerExit.errorRows(exit.cause)

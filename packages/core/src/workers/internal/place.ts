@@ -82,6 +82,14 @@ export class Place {
   get isReady(): boolean {
     return this.state._tag === "Ready"
   }
+  /** Its present life is or was ready, or its last one was. */
+  get wasReadyLast(): boolean {
+    return this.facts !== undefined && this.attempt === 0
+  }
+  /** It has ended, and none of its lives was ready. */
+  get isLost(): boolean {
+    return this.isEnded && !this.wasReady
+  }
   /** How it ended, once and for all. */
   get end(): WorkerExit | undefined {
     return this.state._tag === "Ended" ? this.state.exit : undefined

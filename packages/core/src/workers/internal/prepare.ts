@@ -25,14 +25,16 @@ export const whenClosed = (fleet: Fleet, service: string): ContainerStopping | u
     ? undefined
     : new ContainerStopping({ service, state: fleet.phase === "Stopping" ? "stopping" : "stopped" })
 
-/** Checks everything that can be checked and takes the places; begins nothing. */
-export const prepare = Effect.fnUntraced(function* (
+/** Checks everything that can be checked and takes the places, which are put to use in the same turn. */
+export const prepare = Effect.fnUntraced(function* <A>(
   fleet: Fleet,
-  specs: ReadonlyArray<ServiceSpec>
-): Effect.fn.Return<ReadonlyArray<Place>, SpawnError> {
+  specs: ReadonlyArray<ServiceSpec>,
+  use: (places: ReadonlyArray<Place>) => A
+): Effect.fn.Return<A, SpawnError> {
   const workers: Array<ChildSpec.Resolved> = []
   const services: Array<ChildSpec.Resolved> = []
-  for (const { count: given, ...rest } of specs) {
+  for (const one of specs) {
+    const { count: given, ...rest } = { ...one }
     const spec = yield* ChildSpec.resolve(rest)
     const count = yield* Parallelism.count(spec.key === undefined ? given : (given ?? 1))
     if (spec.key !== undefined && count > 1) {
@@ -46,16 +48,20 @@ export const prepare = Effect.fnUntraced(function* (
   const free = (pool.capacity ?? Infinity) - pool.takenUnsafe()
   if (workers.length > free) return yield* new OrdinalsExhausted({ capacity: pool.capacity! })
   for (const spec of services) yield* backend.check(spec)
-  return yield* take(fleet, services, workers)
+  return yield* take(fleet, services, workers, use)
 })
 
-/** In one turn: what was checked still holds when the places are taken. */
-const take = (
+/**
+ * In one turn: what was checked still holds when the places are taken, and no interruption comes between that and their
+ * first lives, without which a place would hold its ordinal for ever.
+ */
+const take = <A>(
   fleet: Fleet,
   services: ReadonlyArray<ChildSpec.Resolved>,
-  workers: ReadonlyArray<ChildSpec.Resolved>
-): Effect.Effect<ReadonlyArray<Place>, SpawnError> =>
-  Effect.suspend((): Effect.Effect<ReadonlyArray<Place>, SpawnError> => {
+  workers: ReadonlyArray<ChildSpec.Resolved>,
+  use: (places: ReadonlyArray<Place>) => A
+): Effect.Effect<A, SpawnError> =>
+  Effect.suspend((): Effect.Effect<A, SpawnError> => {
     const closed = whenClosed(fleet, services[0]?.name ?? fleet.setup.name)
     if (closed !== undefined) return Effect.fail(closed)
     const clash = ChildSpec.clashOf(services, (key) => fleet.places.some((place) => place.spec.key === key))
@@ -63,11 +69,11 @@ const take = (
     const places = fleet.take(workers)
     return places === undefined
       ? Effect.fail(new OrdinalsExhausted({ capacity: fleet.setup.pool.capacity! }))
-      : Effect.succeed(places)
+      : Effect.succeed(use(places))
   })
 
 export const start = (fleet: Fleet, spec: ServiceSpec): Effect.Effect<ReadonlyArray<Child>, SpawnError> =>
-  Effect.map(prepare(fleet, [spec]), (places) => {
+  prepare(fleet, [spec], (places) => {
     const children = places.map((place) => fleet.childOf(place))
     for (const place of places) fleet.begin(place)
     return children

@@ -12,7 +12,8 @@
  * **Invariants**
  *
  * 1. Every restart is counted before it is prepared, a group's once.
- * 2. One group restart runs at a time. A failure meanwhile widens it and lets it begin anew.
+ * 2. One group restart runs at a time. A failure meanwhile widens it and lets it begin anew. Who is about to be stopped with
+ *    the group belongs to it from the turn of the failure on: its own end is no failure of its own.
  * 3. After any wait the state is looked at again: a container that stops, and a place somebody dismissed, stay down.
  *
  * Source: OTP's supervisor.
@@ -73,7 +74,9 @@ const backOff = (fleet: Fleet, place: Place, exit: WorkerExit.WorkerExit): Effec
     const now = fleet.clock.currentTimeMillisUnsafe()
     const stepped = yield* Effect.exit(place.backoff(now, exit))
     if (Exit.isFailure(stepped)) {
-      if (isWaiting(fleet, place)) giveUp(fleet, place, exit, "back-off")
+      // Somebody stopped it for good meanwhile: the others of its group go on.
+      if (!isWaiting(fleet, place)) return true
+      giveUp(fleet, place, exit, "back-off")
       return false
     }
     const [, delay] = stepped.value
@@ -93,6 +96,8 @@ const restartGroup = (fleet: Fleet, place: Place, exit: WorkerExit.WorkerExit): 
   const at = fleet.setup.strategy === "one-for-all" ? 0 : place.order
   group.from = Math.min(group.from ?? at, at)
   group.cause = { place, exit }
+  group.epoch += 1
+  for (const member of fleet.places) if (member.order >= at) member.inGroup = true
   if (group.running) return
   group.running = true
   fleet.run(
@@ -115,7 +120,6 @@ const runGroup = (fleet: Fleet): Effect.Effect<void> =>
       const members = fleet.places.filter((one) => one.order >= from)
       const { exit, place } = group.cause!
       group.from = undefined
-      for (const member of members) member.inGroup = true
       yield* Stopping.stopPlaces(fleet, members, Stopping.limits(fleet, fleet.setup.graceMillis, "group restart"), true)
       // One that not even a kill has ended is on its own; its exit is decided on when it comes.
       for (const member of members) if (member.isLive) member.inGroup = false
@@ -124,16 +128,22 @@ const runGroup = (fleet: Fleet): Effect.Effect<void> =>
     }
   })
 
-/** Each after the one before is ready; a failure meanwhile ends it. */
-export const beginInOrder = (fleet: Fleet, members: ReadonlyArray<Place>): Effect.Effect<void> =>
+/** Each after the one before is ready; a group restart that is decided on meanwhile ends it, and takes over. */
+export const beginInOrder = (
+  fleet: Fleet,
+  members: ReadonlyArray<Place>,
+  isLost: (member: Place) => boolean = () => false
+): Effect.Effect<void> =>
   Effect.gen(function* () {
+    const { epoch } = fleet.group
+    const isOver = (): boolean =>
+      fleet.phase !== "Open" || fleet.group.from !== undefined || fleet.group.epoch !== epoch
     for (const member of members) {
-      if (fleet.group.from !== undefined || fleet.phase !== "Open") return
+      if (isOver()) return
       if (member.isEnded || member.isDismissed || member.isLive) continue
       fleet.begin(member)
-      yield* fleet.watchers.until(
-        () => member.isReady || member.isEnded || fleet.phase !== "Open" || fleet.group.from !== undefined
-      )
+      yield* fleet.watchers.until(() => member.isReady || member.isEnded || isOver())
+      if (isLost(member)) return
     }
   })
 
