@@ -9,7 +9,7 @@
  *
  * 1. No two living threads of a process have one number.
  * 2. The next life of a worker gets the number of the life before it.
- * 3. What a dead thread had in the table of strands is reclaimed before its number is given again.
+ * 3. What a dead thread had in the tables is reclaimed before its number is given again.
  *
  * @internal
  */
@@ -81,6 +81,7 @@ export const lease = (facts: Facts): Effect.Effect<Lease> =>
     const ended = (): void => {
       strands?.reclaimUnsafe(identity)
       counters?.reclaimUnsafe(identity)
+      events?.reclaimUnsafe(identity)
       watchdog?.forgetUnsafe(identity)
       numbers.get(identity.ordinal)!.isAlive = false
     }
