@@ -155,6 +155,11 @@ const alone = <A, E, R>(life: Effect.Effect<A, E, R>, isGone: () => boolean): Ef
     )
   )
 
+const seenOf = (exit: Exit.Exit<unknown, unknown>): WorkerExit.WorkerExit =>
+  Exit.isSuccess(exit)
+    ? { _tag: "Exited", exitCode: 0 }
+    : { _tag: "Failed", exitCode: 1, errors: WorkerExit.errorRows(exit.cause) }
+
 class FiberWorker {
   private readonly life: WorkerLife.WorkerLife
   private readonly listener: Backend.Listener
@@ -222,9 +227,7 @@ class FiberWorker {
   /** Its last word, and all before it, are delivered first. */
   private ended(exit: Exit.Exit<unknown, unknown>): void {
     if (this.isGone) return
-    const seen: WorkerExit.WorkerExit = Exit.isSuccess(exit)
-      ? { _tag: "Exited", exitCode: 0 }
-      : { _tag: "Failed", exitCode: 1, errors: WorkerExit.errorRows(exit.cause) }
+    const seen = seenOf(exit)
     const empty = Effect.flatMap(Queue.size(this.outbox), (size) =>
       // A crash meanwhile: nobody takes the rest any more.
       size === 0 || this.isGone ? Effect.void : Effect.fail("more" as const)
@@ -238,6 +241,8 @@ class FiberWorker {
     if (this.isGone) return
     this.isGone = true
     for (const pump of this.pumps) pump.interruptUnsafe()
+    // Whoever still waits for a frozen one to be thawed.
+    this.flowing.openUnsafe()
     this.listener.exited(exit)
   }
 
@@ -250,6 +255,9 @@ class FiberWorker {
   private kill(): void {
     if (this.isGone || this.isKilled) return
     this.isKilled = true
+    // It has ended, frozen before its last word was heard: nothing is left that could be abandoned.
+    const ended = this.fiber?.pollUnsafe()
+    if (ended !== undefined) return this.gone(seenOf(ended))
     this.life.force()
     this.fiber?.interruptUnsafe()
     const late = Effect.sync(() => {

@@ -133,7 +133,8 @@ export const resolve = Effect.fnUntraced(function* (
   if (backoff !== undefined && !Schedule.isSchedule(backoff)) {
     return yield* refuse(name, "backoff", "a Schedule", backoff)
   }
-  const regions = spec.regions ?? {}
+  const regions = spec.regions === undefined ? {} : spec.regions
+  if (typeof regions !== "object" || regions === null) return yield* refuse(name, "regions", "an object", regions)
   for (const [region, memory] of Object.entries(regions)) {
     if (!(memory instanceof SharedArrayBuffer)) {
       return yield* refuse(name, `regions.${region}`, "a SharedArrayBuffer", memory)

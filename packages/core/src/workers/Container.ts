@@ -171,7 +171,7 @@ export const make = (options?: Options): Effect.Effect<Container, Setting.Invali
 export const makeFleet = Effect.fnUntraced(function* (
   options?: Options
 ): Effect.fn.Return<Fleet, Setting.InvalidSetting, Backend | Scope.Scope> {
-  const checked = yield* checkOptions(options ?? {})
+  const checked = yield* checkOptions(options === undefined ? {} : options)
   const backend = yield* Backend
   const pool = yield* OrdinalPool.make({ capacity: options?.capacity })
   const frames = yield* currentFrames
@@ -198,7 +198,7 @@ export const makeFleet = Effect.fnUntraced(function* (
     ({ fleet, leave }) =>
       Effect.andThen(
         Stopping.stop(fleet, Stopping.limits(fleet, checked.graceMillis, "scope closed")),
-        Effect.sync(leave)
+        Effect.andThen(Effect.sync(leave), fleet.endHooks)
       )
   ).pipe(Effect.map(({ fleet }) => fleet))
 })
@@ -232,13 +232,40 @@ const checkMax = Setting.option(
 )
 const checkPeriod = Setting.durationOption("intensity.period", { min: "1 millis", max: "365 days" })
 
+const checkIntensity = Setting.option("intensity", "an object with max and period", (value) =>
+  isOnly(value, ["max", "period"])
+)
+const hooks = ["spawned", "exited", "startupFailed", "healthFailed", "invalidMessage"]
+const checkPolicy = Setting.option("policy", `an object of functions: ${hooks.join(", ")}`, (value) =>
+  isOnly(value, hooks, (hook) => hook === undefined || typeof hook === "function")
+)
+const checkRecover = Setting.option("recover", "a function", (value) => typeof value === "function")
+const isBoolean = (value: unknown): boolean => typeof value === "boolean"
+
+/** An object of known fields. */
+const isOnly = (
+  value: unknown,
+  fields: ReadonlyArray<string>,
+  isField: (value: unknown) => boolean = () => true
+): boolean =>
+  typeof value === "object" &&
+  value !== null &&
+  Object.entries(value).every(([field, found]) => fields.includes(field) && isField(found))
+
 const checkOptions = Effect.fnUntraced(function* (options: Options) {
   const fields = Object.keys(known).join(", ")
+  yield* Setting.option("options", "an object", (value) => typeof value === "object" && value !== null)(options)
   yield* Effect.forEach(
     Object.keys(options),
     (field) => Setting.option("options", fields, () => Object.hasOwn(known, field))(field),
     { discard: true }
   )
+  if (options.intensity !== undefined) yield* checkIntensity(options.intensity)
+  if (options.policy !== undefined) yield* checkPolicy(options.policy)
+  if (options.recover !== undefined) yield* checkRecover(options.recover)
+  for (const field of ["lastFirst", "critical"] as const) {
+    if (options[field] !== undefined) yield* Setting.option(field, "true or false", isBoolean)(options[field])
+  }
   const name = options.name ?? "workers"
   yield* checkName(name)
   const strategy = options.strategy ?? "one-for-one"

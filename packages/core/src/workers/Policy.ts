@@ -2,7 +2,8 @@
  * What a container's owner wants to hear of, and may decide, about its workers.
  *
  * Hooks run in fibers of their own and nobody waits for them, so a hook may stop the container it is called by. A hook that
- * fails, dies or throws is logged and changes nothing; a decision that does not come within a second is the default.
+ * fails, dies or throws is logged and changes nothing; a decision that does not come within a second is the default. The
+ * closing of the container's scope waits a second for hooks that still run, then interrupts them.
  *
  * Source: async-container's policy object.
  *

@@ -22,7 +22,7 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type * as Fiber from "effect/Fiber"
+import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Failure from "../../internal/failure.ts"
 import type * as RestartIntensity from "../../tasks/RestartIntensity.ts"
@@ -87,6 +87,8 @@ export class Fleet {
   places: Array<Place> = []
   private readonly children = new Map<Place, Child>()
   private readonly timers = new Map<Life, Fiber.Fiber<void>>()
+  /** Hooks that run. */
+  private readonly hooks = new Set<Fiber.Fiber<unknown>>()
   private readonly serviceOrdinals = new Map<string, Set<number>>()
   private order = 0
   private turn = 0
@@ -278,8 +280,19 @@ export class Fleet {
 
   private hook(name: string, call: () => Effect.Effect<unknown, unknown>): void {
     const told = Effect.tapCause(Effect.suspend(call), (cause) => Failure.log(`policy hook ${name} failed`, cause))
-    this.run(Effect.ignoreCause(told))
+    const fiber = this.run(Effect.ignoreCause(told))
+    this.hooks.add(fiber)
+    fiber.addObserver(() => void this.hooks.delete(fiber))
   }
+
+  /** Waits for the hooks that still run, but not for ever: the container's scope is gone after this. */
+  readonly endHooks: Effect.Effect<void> = Effect.suspend(() => {
+    const late = Array.from(this.hooks)
+    const waiting = this.run(Effect.timeoutOption(Fiber.awaitAll(late), PATIENCE_MILLIS))
+    return Effect.map(Fiber.await(waiting), () => {
+      for (const fiber of late) fiber.interruptUnsafe()
+    })
+  })
 
   /** What a hook says within its time; the default if it says nothing, or fails. */
   private decision<A extends string>(

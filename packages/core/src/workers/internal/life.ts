@@ -76,7 +76,10 @@ export class Life {
       message: (wire) => this.message(wire),
       exited: (exit) => this.finish(exit)
     }
-    const start = Effect.tapCause(backend.start(this.request, listener), () => Effect.yieldNow)
+    const start = Effect.tapCause(
+      Effect.suspend(() => backend.start(this.request, listener)),
+      () => Effect.yieldNow
+    )
     this.starting = this.host.run(Scope.provide(start, this.scope))
     this.starting.addObserver((exit) => {
       if (Exit.isSuccess(exit)) return this.open(exit.value)
