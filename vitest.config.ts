@@ -1,10 +1,19 @@
+import { fileURLToPath } from "node:url"
 import { defineConfig } from "vitest/config"
+
+// Hundreds of processes and threads start from source here: each finds what an earlier one has compiled.
+process.env["NODE_COMPILE_CACHE"] ??= fileURLToPath(new URL("node_modules/.cache/node", import.meta.url))
 
 // The condition lets tests, and the workers they start, run the sources: no build step.
 const ssr = { resolve: { conditions: ["@selvedge/source", "node"] } }
 
-// Tests that start processes measure when those end, so they run alone, after the others.
-const processes = ["packages/node/test/**/*.test.ts", "test/pack.test.ts", "test/mutants.test.ts"]
+// Tests that start many threads and processes, and whose times are generous: two files at once.
+const workers = [
+  "packages/node/test/{diagnostics,memory,model,ring,workers}/**/*.test.ts",
+  "examples/gateway/test/{kill,watchdog}.test.ts"
+]
+// Tests that measure when processes end: they run alone, after the others.
+const processes = ["packages/node/test/{http,main}/**/*.test.ts", "test/pack.test.ts", "test/mutants.test.ts"]
 
 export default defineConfig({
   ssr,
@@ -15,7 +24,7 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["packages/*/test/**/*.test.ts", "examples/**/*.test.ts", "test/**/*.test.ts"],
-          exclude: ["**/node_modules/**", "**/dist/**", ...processes],
+          exclude: ["**/node_modules/**", "**/dist/**", ...workers, ...processes],
           testTimeout: 60_000,
           // One fewer than the cores by default, which is one on a small machine.
           maxWorkers: 2,
@@ -25,11 +34,21 @@ export default defineConfig({
       {
         ssr,
         test: {
+          name: "workers",
+          include: workers,
+          testTimeout: 120_000,
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 }
+        }
+      },
+      {
+        ssr,
+        test: {
           name: "processes",
           include: processes,
           testTimeout: 60_000,
           fileParallelism: false,
-          sequence: { groupOrder: 1 }
+          sequence: { groupOrder: 2 }
         }
       }
     ]
