@@ -5,6 +5,7 @@
 import { atLeastRatio, atMostRatio, type Baseline, type Case } from "./harness.ts"
 
 const ours = () => import("./diagnostics/ours.ts")
+const gateway = () => import("./diagnostics/gateway.ts")
 const baselines = () => import("./diagnostics/baselines.ts")
 
 const claim = (capacity: number, times: number, rounds: number): Case => ({
@@ -47,5 +48,14 @@ export const cases: ReadonlyArray<Case> = [
   },
   { name: "counter add", unit: "ns/op", ours: () => ours().then((m) => m.counterAdd(1)), against: [add()] },
   { name: "counter add, batched", unit: "ns/op", ours: () => ours().then((m) => m.batchAdd()), against: [add(0.5)] },
+  {
+    name: "gateway, processor time of a request",
+    unit: "us",
+    ours: () => gateway().then((m) => m.micros(true)),
+    against: [
+      { name: "everything switched off", run: () => gateway().then((m) => m.micros(false)), aim: atMostRatio(1.01) }
+    ],
+    note: "watchdog, strands, counters and recorder; every request is a task"
+  },
   { name: "event recorded", unit: "ns/op", ours: () => ours().then((m) => m.record()), against: [] }
 ]
