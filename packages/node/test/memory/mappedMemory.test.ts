@@ -26,7 +26,8 @@ const leftOver = Effect.fnUntraced(function* (change: (file: string) => void) {
   const directory = yield* freshDirectory
   const owner = yield* participant(directory, "test", "own", "numbers")
   yield* Effect.promise(() => owner.ready())
-  yield* Effect.promise(() => owner.kill())
+  owner.process.kill("SIGKILL")
+  yield* Effect.promise(() => owner.killed())
   const file = path.join(directory, "test")
   change(file)
   return { directory, name: "test", file }

@@ -17,11 +17,15 @@ import { freshDirectory, participant, type Place, space } from "./fixtures/space
 const multi = { record: Numbered, capacity: 8, producers: "multi" as const, vacantGrace: 50 }
 const TIMEOUT = "20 seconds"
 
-/** A participant that has said it is ready, and was killed, by itself or now. */
+/** Roles that kill themselves, in the middle of what they do. */
+const selfKilling = new Set(["half", "ownHalf", "flag"])
+
+/** A participant that has said it is ready, and was killed. */
 const killed = Effect.fnUntraced(function* ({ directory, name }: Place, ...args: ReadonlyArray<string>) {
   const one = yield* participant(directory, name, ...args)
   yield* Effect.promise(() => one.ready())
-  yield* Effect.promise(() => one.kill())
+  if (!selfKilling.has(args[0] ?? "")) one.process.kill("SIGKILL")
+  yield* Effect.promise(() => one.killed())
   return one
 })
 
