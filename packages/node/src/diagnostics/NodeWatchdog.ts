@@ -202,7 +202,10 @@ const place = (
   if (wanted === undefined || wanted === "none") return Effect.undefined
   const path = wanted === "auto" ? SocketPath.automatic(name) : wanted
   return Effect.flatMap(
-    Effect.promise(() => SocketPath.prepare(path)),
+    Effect.promise(() => {
+      if (wanted === "auto") SocketPath.sweep(path)
+      return SocketPath.prepare(path)
+    }),
     (found) =>
       "problem" in found
         ? Effect.fail(new SocketRefused({ path: found.path, wanted: found.wanted, found: found.problem }))

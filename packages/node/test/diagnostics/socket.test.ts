@@ -8,7 +8,18 @@ import * as NodeWatchdog from "@selvedge/node/diagnostics/NodeWatchdog"
 import { SocketRefused } from "@selvedge/node/diagnostics/NodeWatchdogError"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { chmodSync, existsSync, lstatSync, mkdtempSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs"
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync
+} from "node:fs"
 import { connect, createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -116,6 +127,32 @@ describe("the socket", () => {
         })
       )
     )
+  )
+
+  it.live("of its own choice lies in a private folder, from which those of dead processes are swept [D7]", () =>
+    withFolder((folder) => {
+      const before = process.env["XDG_RUNTIME_DIR"]
+      process.env["XDG_RUNTIME_DIR"] = folder
+      const own = join(folder, `selvedge-${process.getuid?.() ?? "user"}`)
+      return Effect.scoped(
+        Effect.gen(function* () {
+          mkdirSync(own, { mode: 0o700 })
+          // No system has a process of this number.
+          yield* listening(join(own, "shop-999999999.sock"))
+          writeFileSync(join(own, "notes-999999999.sock"), "precious")
+          const { socket } = yield* NodeWatchdog.make({ socket: "auto", name: "a shop" })
+          assert.strictEqual(socket, join(own, `a_shop-${process.pid}.sock`))
+          assert.deepStrictEqual(readdirSync(own).toSorted(), [`a_shop-${process.pid}.sock`, "notes-999999999.sock"])
+        })
+      ).pipe(
+        Effect.ensuring(
+          Effect.sync(() => {
+            if (before === undefined) delete process.env["XDG_RUNTIME_DIR"]
+            else process.env["XDG_RUNTIME_DIR"] = before
+          })
+        )
+      )
+    })
   )
 
   it.live("in a folder others may write to, or with a path that is too long, is refused [D7]", () =>

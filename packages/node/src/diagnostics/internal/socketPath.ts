@@ -8,7 +8,7 @@
  *
  * @internal
  */
-import { lstatSync, mkdirSync, unlinkSync } from "node:fs"
+import { lstatSync, mkdirSync, readdirSync, unlinkSync } from "node:fs"
 import { connect } from "node:net"
 import { tmpdir } from "node:os"
 import * as path from "node:path"
@@ -26,6 +26,30 @@ export const automatic = (service: string): string => {
   const base = process.env["XDG_RUNTIME_DIR"] ?? tmpdir()
   const name = service.replaceAll(/[^\w.-]/g, "_").slice(0, 32)
   return path.join(base, `selvedge-${process.getuid?.() ?? "user"}`, `${name}-${process.pid}.sock`)
+}
+
+/** Removes the automatic sockets of processes that are no more: a killed one could not. */
+export const sweep = (own: string): void => {
+  const folder = path.dirname(own)
+  try {
+    for (const name of readdirSync(folder)) {
+      const pid = /-(\d+)\.sock$/.exec(name)?.[1]
+      if (pid !== undefined && !isAlive(Number(pid)) && lstatSync(path.join(folder, name)).isSocket()) {
+        remove(path.join(folder, name))
+      }
+    }
+  } catch {
+    // No folder yet, or not ours to read: `prepare` says what is wrong with it.
+  }
+}
+
+const isAlive = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return !(error instanceof Error && "code" in error && error.code === "ESRCH")
+  }
 }
 
 /** Makes the folder if there is none, and the place free if a dead process left its socket there. */
