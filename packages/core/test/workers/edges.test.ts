@@ -211,3 +211,23 @@ describe("the start of a service", () => {
       }).pipe(on())
   )
 })
+
+describe("a group whose first worker crashes before the others have begun", () => {
+  for (const strategy of ["one-for-all", "rest-for-one"] as const) {
+    it.effect(`begins all of them in their order once it is ready, ${strategy} [W6]`, () =>
+      Effect.gen(function* () {
+        const workers = yield* TestContainer.TestContainer
+        const making = yield* Effect.forkChild(
+          Supervisor.make({ strategy, children: [one("a", starting), one("b"), one("c")] })
+        )
+        yield* settle
+        yield* crash(0)
+        assert.deepStrictEqual(yield* lives, ["a 0.2"])
+        yield* workers.say(0, { _tag: "Ready" })
+        yield* settle
+        yield* Fiber.join(making)
+        assert.deepStrictEqual(yield* lives, ["a 0.2", "b 1.1", "c 2.1"])
+      }).pipe(on())
+    )
+  }
+})

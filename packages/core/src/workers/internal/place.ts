@@ -138,9 +138,10 @@ export class Place {
 
   /** Tells the present life to stop. */
   interrupt(budgetMillis: number, reason: string): void {
-    if (this.state._tag !== "Starting" && this.state._tag !== "Ready") return
+    // A place that waits for its first life has nobody to tell.
+    if (this.life === undefined || (this.state._tag !== "Starting" && this.state._tag !== "Ready")) return
     this.move(State.Stopping())
-    this.life?.stop(budgetMillis, reason)
+    this.life.stop(budgetMillis, reason)
   }
 
   /** The present life says that it is stopping; `true` if nobody here has told it to. */
