@@ -29,8 +29,16 @@ export const oneLine = (cause: Cause.Cause<unknown>): string => {
 export const log = (what: string, cause: Cause.Cause<unknown>): Effect.Effect<void> =>
   isTyped(cause) ? Effect.logError(`${what}: ${oneLine(cause)}`) : Effect.logError(what, cause)
 
-/** `Tag: message: message of its cause`, on one line. */
+/** `Tag: message: message of its cause`, on one line; also of one that throws when it is looked at. */
 const describe = (error: unknown): string => {
+  try {
+    return chainOf(error)
+  } catch {
+    return "an error that throws when it is read"
+  }
+}
+
+const chainOf = (error: unknown): string => {
   const parts: Array<string> = []
   let one = error
   for (let depth = 0; depth < DEPTH && one !== undefined && one !== null; depth++) {

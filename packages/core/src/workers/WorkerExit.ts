@@ -91,17 +91,26 @@ export const isSuccess = (exit: WorkerExit): boolean =>
   exit._tag === "Completed" || exit._tag === "Stopped" || (exit._tag === "Exited" && exit.exitCode === 0)
 
 /**
- * An error as a row; the errors behind it (`cause`) are told in its message, at most five deep.
+ * An error as a row; the errors behind it (`cause`) are told in its message, at most five deep. One that throws when it is
+ * looked at is told as that: how a worker ended must not be lost over it.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const errorRow = (type: ErrorRow["type"], error: unknown): ErrorRow => {
+  try {
+    return rowOf(type, error)
+  } catch {
+    return { type, name: "object", message: "an error that throws when it is read", stack: null }
+  }
+}
+
+const rowOf = (type: ErrorRow["type"], error: unknown): ErrorRow => {
   if (typeof error !== "object" || error === null) {
     return { type, name: typeof error, message: String(error), stack: null }
   }
   const tag = "_tag" in error && typeof error._tag === "string" ? error._tag : undefined
-  const name = tag ?? (error instanceof Error ? error.name : "object")
+  const name = tag ?? (error instanceof Error ? String(error.name) : "object")
   const stack = error instanceof Error && typeof error.stack === "string" ? error.stack : null
   return { type, name, message: messages(error).join(": "), stack }
 }

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as FiberBackend from "@selvedge/core/service/FiberBackend"
 import * as Backend from "@selvedge/core/workers/Backend"
 import * as Container from "@selvedge/core/workers/Container"
+import * as WorkerExit from "@selvedge/core/workers/WorkerExit"
 import * as LiveFibers from "@selvedge/testing/leaks/LiveFibers"
 import * as TestContainer from "@selvedge/testing/workers/TestContainer"
 import * as Effect from "effect/Effect"
@@ -93,6 +94,36 @@ describe("the closing of a container's scope leaves no fiber", () => {
       })
     ).pipe(on())
   )
+})
+
+const withProperty = (name: string, property: PropertyDescriptor): Error =>
+  Object.defineProperty(new Error("planned"), name, property)
+
+const thrower = {
+  get: () => {
+    throw new Error("looked at")
+  }
+}
+
+describe("a program that fails with an error nobody can read", () => {
+  for (const [title, error, message] of [
+    ["whose message throws", withProperty("message", thrower), "an error that throws when it is read"],
+    ["whose stack throws", withProperty("stack", thrower), "an error that throws when it is read"],
+    ["whose name is a number", withProperty("name", { value: 5 }), "planned"]
+  ] as const) {
+    it.effect(`has failed all the same, with one ${title} [W8]`, () =>
+      Effect.gen(function* () {
+        assert.strictEqual(WorkerExit.errorRow("Fail", error).message, message)
+        const program = Backend.direct(Effect.andThen(Effect.sleep(10), Effect.fail(error)))
+        const container = yield* Container.make()
+        const child = yield* container.spawn({ name: "worker", program, restart: "temporary" })
+        yield* pass(10)
+        yield* pass(10_000)
+        const exit = yield* child.awaitEnded
+        assert.strictEqual(exit._tag, "Failed")
+      }).pipe(on())
+    )
+  }
 })
 
 describe("a backend that throws where it should start a life", () => {
