@@ -6,6 +6,7 @@ import { atLeastRatio, atMostRatio, type Baseline, type Case } from "./harness.t
 
 const ours = () => import("./diagnostics/ours.ts")
 const gateway = () => import("./diagnostics/gateway.ts")
+const fibers = () => import("./diagnostics/fibers.ts")
 const baselines = () => import("./diagnostics/baselines.ts")
 
 const claim = (capacity: number, times: number, rounds: number): Case => ({
@@ -56,6 +57,13 @@ export const cases: ReadonlyArray<Case> = [
       { name: "everything switched off", run: () => gateway().then((m) => m.micros(false)), aim: atMostRatio(1.01) }
     ],
     note: "watchdog, strands, counters and recorder; every request is a task"
+  },
+  {
+    name: "fiber of no task, census on",
+    unit: "ns/fiber",
+    ours: () => fibers().then((m) => m.lifeOfFiber(true)),
+    against: [{ name: "census off", run: () => fibers().then((m) => m.lifeOfFiber(false)) }],
+    note: "processor time of the whole life of a detached fiber that ends in its first step"
   },
   { name: "event recorded", unit: "ns/op", ours: () => ours().then((m) => m.record()), against: [] }
 ]

@@ -4,7 +4,7 @@
  * A fiber that was forked outside of any task has no name, is in no registry and is waited for by nobody. Effect keeps no
  * list of fibers either, but every fiber asks the scheduler whether to yield, so a scheduler that looks at who asks gets to
  * see each one as it first runs. Off, which is the default, there is no such scheduler and it costs nothing. On, a fiber
- * costs an entry in a map and an observer; `bench/diagnostics` has the price.
+ * costs an entry in a map and an observer; `bench/RESULTS.md` has the price.
  *
  * **Invariants**
  *

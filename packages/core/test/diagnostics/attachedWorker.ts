@@ -25,7 +25,7 @@ const program = Effect.gen(function* () {
   yield* FlightRecorder.record("worker.ready", { id: identity.generation, text: "hello" })
   yield* Effect.sync(() => parentPort!.postMessage("ready"))
   // Until it is terminated; a port that is listened to keeps it alive.
-  yield* Effect.callback<never>(() => void parentPort!.on("message", () => undefined))
+  return yield* Effect.callback<never>(() => void parentPort!.on("message", () => undefined))
 })
 
 if (!isMainThread) {
