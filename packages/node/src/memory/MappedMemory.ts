@@ -29,9 +29,8 @@ import {
 } from "@selvedge/core/memory/SharedMemory"
 import * as Notifier from "@selvedge/core/notifier/Notifier"
 import * as Ring from "@selvedge/core/ring/Ring"
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
@@ -40,11 +39,11 @@ import * as path from "node:path"
 import * as Control from "./internal/control.ts"
 import * as Files from "./internal/files.ts"
 import * as Layout from "./internal/layout.ts"
-import * as Native from "./internal/native.ts"
+import { attaching, door, millisOf, taken } from "./internal/joining.ts"
+import type * as Native from "./internal/native.ts"
 import * as Outward from "./internal/outward.ts"
-import { attempt, type Death as SpaceDeath, release, SpaceCore, type SpaceError, underMutex } from "./internal/space.ts"
-import * as Watcher from "./internal/watcher.ts"
-import { InvalidSpace, MappingUnavailable, type NotARegion, NotThere } from "./MappingError.ts"
+import { attempt, type Death as SpaceDeath, type SpaceCore, type SpaceError, underMutex } from "./internal/space.ts"
+import { InvalidSpace, type MappingUnavailable, type NotARegion } from "./MappingError.ts"
 
 // -----------------------------------------------------------------------------
 // Models
@@ -215,37 +214,6 @@ export const layerMapped = (options: Options): Layer.Layer<SharedMemory | Mapped
 export const layerAttached = (options: AttachOptions): Layer.Layer<SharedMemory | MappedMemory, MappingError> =>
   layerOf(options, (door, file) => attaching(door, file, millisOf(options.timeout)))
 
-const millisOf = (timeout: Duration.Input | undefined): number =>
-  Duration.toMillis(Duration.fromInputUnsafe(timeout ?? "5 seconds"))
-
-const ATTACH_MILLIS = 20
-
-const attaching = (
-  door: Native.Door,
-  file: string,
-  timeoutMillis: number
-): Effect.Effect<Control.Control, SpaceError> =>
-  Clock.clockWith((clock) => {
-    const start = clock.monotonicTimeNanosUnsafe()
-    const go: Effect.Effect<Control.Control, SpaceError> = Effect.flatMap(
-      attempt(() => Control.attach(door, file)),
-      (found) => {
-        if (typeof found !== "string") return Effect.succeed(found)
-        const waitedMillis = Math.round(Number(clock.monotonicTimeNanosUnsafe() - start) / 1e6)
-        return waitedMillis >= timeoutMillis
-          ? Effect.fail(new NotThere({ path: file, wanted: `a space with a living owner (${found})`, waitedMillis }))
-          : Effect.flatMap(Effect.interruptible(Effect.sleep(ATTACH_MILLIS)), () => go)
-      }
-    )
-    return go
-  })
-
-/** The door of this thread, or why there is none. */
-const door: Effect.Effect<Native.Door, MappingUnavailable> = Effect.flatMap(
-  Effect.promise(() => Native.open()),
-  (opened) => ("reason" in opened ? Effect.fail(new MappingUnavailable(opened)) : Effect.succeed(opened))
-)
-
 const layerOf = (
   { directory, name }: { readonly directory: string; readonly name: string },
   opened: (door: Native.Door, file: string) => Effect.Effect<Control.Control, SpaceError>
@@ -272,33 +240,6 @@ const layerOf = (
       return Context.make(SharedMemory, shape).pipe(Context.add(MappedMemory, { life: core.life, core, look }))
     })
   )
-
-/** Takes a row and starts the watcher, or gives the file back. */
-const taken = (control: Control.Control, look: () => void): Effect.Effect<SpaceCore, MappingError> =>
-  Effect.onError(
-    Effect.flatMap(
-      underMutex(control, () => Control.join(control)),
-      ({ life, row }) => watched(control, row, life, look)
-    ),
-    () => Effect.sync(() => release(control))
-  )
-
-/** Nobody takes part whose sleepers are not woken yet. */
-const watched = (
-  control: Control.Control,
-  row: number,
-  life: number,
-  look: () => void
-): Effect.Effect<SpaceCore, MappingError> =>
-  Effect.suspend(() => {
-    const watcher = Watcher.start(control, row, look, (error) => {
-      process.emitWarning(`selvedge: ${String(error)}; other processes do not wake this one any more`)
-    })
-    return Effect.tryPromise({
-      try: () => watcher.awake.then(() => new SpaceCore(control, row, life, watcher)),
-      catch: (error) => new MappingUnavailable({ reason: "refused", wanted: "a watcher", found: String(error) })
-    })
-  })
 
 // -----------------------------------------------------------------------------
 // Regions

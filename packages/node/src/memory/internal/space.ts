@@ -36,6 +36,7 @@ import * as Files from "./files.ts"
 import * as Layout from "./layout.ts"
 import * as Outward from "./outward.ts"
 import { MOST_BYTES, NativeError, pages, roundUpToPage } from "./pages.ts"
+import * as Regions from "./regionTable.ts"
 import type { Watcher } from "./watcher.ts"
 
 /** Whatever may be wrong with a space that is there. */
@@ -155,10 +156,10 @@ export class SpaceCore {
     const { control, row } = this
     const begin = underMutex(control, () => {
       if (name !== undefined) Files.checkRegionName(name)
-      if (name !== undefined && Control.find(control, name) !== undefined) {
+      if (name !== undefined && Regions.find(control, name) !== undefined) {
         throw new RegionTaken({ path: control.path, region: name })
       }
-      return Control.beginRegion(control, row, bytes, name)
+      return Regions.beginRegion(control, row, bytes, name)
     })
     return Effect.flatMap(begin, (region) => {
       const seal = Control.sealOf(control, region)
@@ -168,7 +169,7 @@ export class SpaceCore {
         Effect.onError(map, () => this.abandon(region)),
         (mapped) => {
           this.hold(region, { ...mapped, made: true, count: 1 })
-          Control.finishRegion(control, region)
+          Regions.finishRegion(control, region)
           return region
         }
       )
@@ -203,7 +204,7 @@ export class SpaceCore {
   }
 
   private unmark(region: number, made: boolean): void {
-    if (made) Control.removeRegion(this.control, region)
+    if (made) Regions.removeRegion(this.control, region)
     Layout.clearOpened(this.words, this.row, region)
   }
 
@@ -240,7 +241,7 @@ export class SpaceCore {
   private openNow(name: string): Effect.Effect<number, SpaceError> {
     const { control, row } = this
     const mark = underMutex(control, () => {
-      const found = Control.find(control, name)
+      const found = Regions.find(control, name)
       if (found?.state !== Layout.OPEN) return -1
       Layout.setOpened(this.words, row, found.region)
       return found.region
@@ -379,7 +380,7 @@ export class SpaceCore {
     const { control } = this
     const leave = underMutex(control, () => {
       for (const [region, { made }] of open) this.unmark(region, made)
-      if (control.isOwner) Control.removeSpace(control)
+      if (control.isOwner) Regions.removeSpace(control)
       Control.leave(control, this.row)
     })
     return Effect.promise(() => this.watcher.stop()).pipe(

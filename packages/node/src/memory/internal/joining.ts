@@ -1,0 +1,75 @@
+/**
+ * Joining a space: the door of this thread, an owner's file that is waited for, a row, and a watcher that runs.
+ *
+ * @internal
+ */
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import { MappingUnavailable, NotThere } from "../MappingError.ts"
+import * as Control from "./control.ts"
+import * as Native from "./native.ts"
+import { attempt, release, SpaceCore, type SpaceError, underMutex } from "./space.ts"
+import * as Watcher from "./watcher.ts"
+
+/** The time for attaching, in milliseconds. */
+export const millisOf = (timeout: Duration.Input | undefined): number =>
+  Duration.toMillis(Duration.fromInputUnsafe(timeout ?? "5 seconds"))
+
+const ATTACH_MILLIS = 20
+
+export const attaching = (
+  door: Native.Door,
+  file: string,
+  timeoutMillis: number
+): Effect.Effect<Control.Control, SpaceError> =>
+  Clock.clockWith((clock) => {
+    const start = clock.monotonicTimeNanosUnsafe()
+    const go: Effect.Effect<Control.Control, SpaceError> = Effect.flatMap(
+      attempt(() => Control.attach(door, file)),
+      (found) => {
+        if (typeof found !== "string") return Effect.succeed(found)
+        const waitedMillis = Math.round(Number(clock.monotonicTimeNanosUnsafe() - start) / 1e6)
+        return waitedMillis >= timeoutMillis
+          ? Effect.fail(new NotThere({ path: file, wanted: `a space with a living owner (${found})`, waitedMillis }))
+          : Effect.flatMap(Effect.interruptible(Effect.sleep(ATTACH_MILLIS)), () => go)
+      }
+    )
+    return go
+  })
+
+/** The door of this thread, or why there is none. */
+export const door: Effect.Effect<Native.Door, MappingUnavailable> = Effect.flatMap(
+  Effect.promise(() => Native.open()),
+  (opened) => ("reason" in opened ? Effect.fail(new MappingUnavailable(opened)) : Effect.succeed(opened))
+)
+
+/** Takes a row and starts the watcher, or gives the file back. */
+export const taken = (
+  control: Control.Control,
+  look: () => void
+): Effect.Effect<SpaceCore, SpaceError | MappingUnavailable> =>
+  Effect.onError(
+    Effect.flatMap(
+      underMutex(control, () => Control.join(control)),
+      ({ life, row }) => watched(control, row, life, look)
+    ),
+    () => Effect.sync(() => release(control))
+  )
+
+/** Nobody takes part whose sleepers are not woken yet. */
+const watched = (
+  control: Control.Control,
+  row: number,
+  life: number,
+  look: () => void
+): Effect.Effect<SpaceCore, SpaceError | MappingUnavailable> =>
+  Effect.suspend(() => {
+    const watcher = Watcher.start(control, row, look, (error) => {
+      process.emitWarning(`selvedge: ${String(error)}; other processes do not wake this one any more`)
+    })
+    return Effect.tryPromise({
+      try: () => watcher.awake.then(() => new SpaceCore(control, row, life, watcher)),
+      catch: (error) => new MappingUnavailable({ reason: "refused", wanted: "a watcher", found: String(error) })
+    })
+  })
