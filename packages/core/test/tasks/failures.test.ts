@@ -1,6 +1,7 @@
 import { assert, describe } from "@effect/vitest"
 import * as ShutdownReason from "@selvedge/core/shutdown/ShutdownReason"
 import * as ShutdownToken from "@selvedge/core/shutdown/ShutdownToken"
+import type * as Task from "@selvedge/core/tasks/Task"
 import * as TaskRegistry from "@selvedge/core/tasks/TaskRegistry"
 import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
@@ -141,6 +142,32 @@ describe("a critical task", () => {
       const dying = yield* task("dying", Effect.die("bug"), { critical: true })
       yield* dying.await
       assert.isTrue(yield* ShutdownToken.isDraining)
+    }))
+
+  test("is told to have ended before its parent, which ends on the spot because of the request [T6] [T4]", () =>
+    Effect.gen(function* () {
+      const surrounding = yield* ShutdownToken.ShutdownToken
+      const told: Array<string> = []
+      const telling = (handle: Task.Task<unknown, unknown>) =>
+        Effect.forkDetach(
+          Effect.map(handle.await, () => told.push(handle.name)),
+          { startImmediately: true }
+        )
+      const gone = Deferred.makeUnsafe<void>()
+      const parent = yield* task(
+        "parent",
+        Effect.gen(function* () {
+          const failing = Effect.andThen(Deferred.await(gone), Effect.fail("planned"))
+          yield* telling(yield* task("child", failing, { critical: true }))
+          yield* surrounding.awaitDraining
+        }),
+        { startImmediately: true }
+      )
+      yield* telling(parent)
+      yield* settle
+      yield* Deferred.succeed(gone, undefined)
+      yield* settle
+      assert.deepStrictEqual(told, ["child", "parent"])
     }))
 
   test("is out of the books when who hears the request looks [T4] [T5]", () =>

@@ -103,7 +103,7 @@ export class Entry implements Task<any, any> {
   }
   get await(): Effect.Effect<Exit.Exit<any, any>> {
     return Effect.callback((resume) => {
-      if (this.state === "done") return resume(Effect.succeed(this.exit!))
+      if (this.isTold) return resume(Effect.succeed(this.exit!))
       const waiter = (): void => resume(Effect.succeed(this.exit!))
       const { more } = this
       more.waiters ??= new Set()
@@ -132,11 +132,10 @@ export class Entry implements Task<any, any> {
     return this.exit !== undefined && (this.children === undefined || this.children.size === 0)
   }
 
-  /** From here on nothing but facts is left (invariant 4). */
+  /** From here on nothing but facts is left (invariant 4), and the fiber until the end has been told. */
   finish(): void {
     this.state = "done"
     this.children = undefined
-    this.fiber = undefined
     if (this.rare !== undefined) this.rare.outer = undefined
   }
 
@@ -159,8 +158,14 @@ export class Entry implements Task<any, any> {
     return found.toSorted((a, b) => b.id - a.id)
   }
 
+  /** Ended, and it was its turn to be told: who asks from now on is answered at once. */
+  private get isTold(): boolean {
+    return this.state === "done" && this.fiber === undefined
+  }
+
   /** Runs the waiters; the caller has changed all state before. */
   wake(): void {
+    this.fiber = undefined
     const waiters = this.rare?.waiters
     if (waiters === undefined) return
     this.rare!.waiters = undefined

@@ -14,6 +14,7 @@
  * 5. State is changed before anybody is woken.
  * 6. An observer never throws: a throwing one would starve the later observers of that fiber.
  * 7. Nothing recurses along a chain of tasks or a line of waiting spawns: both may be longer than the stack is deep.
+ * 8. Ends are told in the order in which they came about, so also who waits sees a parent end after its children.
  *
  * @internal
  */
@@ -92,6 +93,8 @@ export class Registry {
   private over = false
   private joinRun: JoinRun | undefined = undefined
   private nextId = 0
+  /** Settled, and not told yet; nobody is told while somebody holds. */
+  private readonly untold: { readonly entries: Array<Entry>; holds: number } = { entries: [], holds: 0 }
   private readonly counts = { peak: 0, succeeded: 0, failed: 0, interrupted: 0, detached: 0, restarts: 0 }
 
   constructor(options: {
@@ -250,13 +253,16 @@ export class Registry {
   /** In this order: all state, then the log line, then a critical task's request, then whoever waits. */
   fiberEnded(entry: Entry, context: Context.Context<never>, exit: Exit.Exit<unknown, unknown>): void {
     entry.exit = exit
+    // What this may end on the spot (a critical task's request, children that are signalled) is told after this.
+    this.untold.holds++
     const done = this.settle(entry)
     if (!done && entry.state !== "detached") entry.state = "finishing"
     if (Exit.isFailure(exit)) this.noteFailure(entry, exit.cause, context)
     else this.noteSuccess()
     if (entry.waits > 0) this.places.refuse()
     if (!done && Exit.isFailure(exit)) this.tearDown(entry)
-    if (done) this.announce(entry)
+    this.untold.holds--
+    this.tell()
   }
 
   private noteSuccess(): void {
@@ -288,13 +294,20 @@ export class Registry {
       this.feed?.left(one)
       one.kindState.live--
       one.parent?.children!.delete(one)
+      this.untold.entries.push(one)
     }
     return true
   }
 
-  /** Wakes who waited for a task that was settled, and for the ancestors that were settled with it. */
-  private announce(entry: Entry): void {
-    for (let one: Entry | undefined = entry; one?.state === "done"; one = one.parent) {
+  /**
+   * Wakes who waited for the tasks that were settled, in the order in which they were (invariant 8): who is woken runs on
+   * the spot and may end further tasks, which then wait for their turn.
+   */
+  private tell(): void {
+    const { untold } = this
+    if (untold.holds > 0 || untold.entries.length === 0) return
+    untold.holds++
+    for (let one = untold.entries[0], i = 0; one !== undefined; one = untold.entries[++i]) {
       const { patience } = one
       if (patience !== undefined) {
         one.more.patience = undefined
@@ -303,6 +316,8 @@ export class Registry {
       one.wake()
       this.places.grant(one.kindState)
     }
+    untold.entries.length = 0
+    untold.holds--
     this.watchers.changed()
   }
 
@@ -348,7 +363,7 @@ export class Registry {
     this.feed?.detached(entry)
     if (parent === undefined) return
     parent.children!.delete(entry)
-    if (this.settle(parent)) this.announce(parent)
+    if (this.settle(parent)) this.tell()
   }
 
   /** Interrupts a task and everything below it, leaves first. */
