@@ -121,6 +121,34 @@ export const parkShared = defineModel({
   options: { strategy: { _tag: "Chess", preemptions: 2 }, maxExecutions: 100_000 }
 })
 
+/** Publishes 2 at once if there is room when it looks, and then closes the ring, so that nobody has a reason to sleep on. */
+const publishTwoOrNothing = (state: Rings.State, index: number): boolean => {
+  const producer = new Claim.ProducerCore(Rings.coreOf(state), index)
+  if (Claim.tryClaim(producer, 2) !== Claim.CLAIMED) return false
+  for (let i = 0; i < 2; i++) Rings.write(producer.core, (producer.sequence + i) | 0, i)
+  Claim.publish(producer, 2)
+  return Claim.close(producer.core)
+}
+
+/** An intent that is taken back unpublished made room: whoever fell asleep because of it is woken. */
+export const withdrawn = defineModel({
+  name: "2 producers over 2 slots, one asks for both and finds no room; the other publishes 3, takes 1 and sleeps",
+  setup: () => Rings.makeRing({ capacity: 2, producers: 2, consumers: 1, start: START }),
+  threads: {
+    p: (state) => publishTwoOrNothing(state, 0),
+    q: (state) => {
+      const consumer = Rings.consumerOn(state, 0)
+      if (publishParked(state, 1, 1, 10) === 0) return 0
+      Rings.take(consumer, 1, 1)
+      return 1 + publishParked(state, 1, 2, 11)
+    }
+  },
+  check: (_, { p, q }) => {
+    if (p === false && q !== 3) Rings.fail(`published ${q} beside nobody`)
+  },
+  options: { strategy: { _tag: "Chess", preemptions: 3 }, maxExecutions: 60_000 }
+})
+
 /** Nobody takes: the producer is asleep without room when the ring closes, or finds it closed. */
 export const closeBlocked = defineModel({
   name: "close against a producer asleep without room",

@@ -7,6 +7,7 @@
 import { defineModel, type ExecutionInfo, type ExploreOptions, Strategy } from "@selvedge/testing/model"
 import * as Bell from "../../src/memory/internal/bell.ts"
 import type { RingCore } from "../../src/ring/internal/core.ts"
+import * as Claim from "../../src/ring/internal/claim.ts"
 import * as Layout from "../../src/ring/internal/layout.ts"
 import * as Membership from "../../src/ring/internal/membership.ts"
 import * as Read from "../../src/ring/internal/read.ts"
@@ -229,6 +230,30 @@ export const bothAtOnce = defineModel({
     expectRecovered(state, results, info)
   },
   options: BOTH_DIE
+})
+
+/** Asks for room so often and publishes where there is some; never waits for anybody. */
+const ask = (state: Rings.State, index: number, times: number): number => {
+  const producer = new Claim.ProducerCore(Rings.coreOf(state), index)
+  let published = 0
+  for (let i = 0; i < times; i++) {
+    // Whether it would have to sleep is asked as well: that has to have an end, too.
+    if (!Claim.hasAnswer(producer, 1)) continue
+    if (Claim.tryClaim(producer, 1) !== Claim.CLAIMED) continue
+    Rings.write(producer.core, producer.sequence, 10 * index + i)
+    Claim.publish(producer, 1)
+    published++
+  }
+  return published
+}
+
+/** An intent that was stored late, more than a lap behind, stays where it is until somebody proves the death. */
+export const unrecovered = defineModel({
+  name: "one of two producers dies over 1 slot and nobody recovers: the other has an answer each time",
+  setup: ringOf(1, 2),
+  threads: { p: (state: Rings.State) => ask(state, 0, 1), q: (state: Rings.State) => ask(state, 1, 3) },
+  check: (_, { q }) => q !== undefined,
+  options: { ...P_DIES, ...SAMPLED }
 })
 
 export const oneOverLapByPriorities = Rings.byPriorities(oneOverLap)

@@ -11,8 +11,9 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as TestClock from "effect/testing/TestClock"
+import * as Gate from "../../src/ring/internal/gate.ts"
 import * as Layout from "../../src/ring/internal/layout.ts"
-import { Value, fork, local, numbers, publishRange, ringOf } from "./support.ts"
+import { Value, fork, local, numbers, publishRange, ringOf, values } from "./support.ts"
 
 describe("membership", () => {
   it.effect("with nobody seated producers overwrite and count; a required consumer makes them wait [R7]", () =>
@@ -74,6 +75,27 @@ describe("membership", () => {
         assert.deepStrictEqual(numbers(yield* Consumer.takeBatch(heir, 9)), [1, 2])
         yield* TestClock.adjust("6 seconds")
         assert.strictEqual((yield* RingSnapshot.snapshot(ring)).seats[0]?.state, "Attached")
+      }).pipe(Effect.provide(local))
+  )
+
+  it.effect(
+    "an intent that a dead producer stored more than a lap late is no room, until it is recovered [R2] [R3] [P3]",
+    () =>
+      Effect.gen(function* () {
+        const ring = yield* ringOf({ producers: "multi" })
+        const producer = yield* Producer.make(ring)
+        const worker = yield* Ring.attach(yield* Ring.handle(ring), { record: Value })
+        const { core } = yield* Producer.make(worker)
+        yield* publishRange(producer, 0, 8)
+        // It read the claim word before the second record was published, slept, stored its intent, and died.
+        Atomics.store(core.core.words, core.line + Layout.PRODUCER_INTENT, Gate.intentOf(1))
+        assert.strictEqual(yield* Producer.tryPublish(producer, values(8, 10)), 2)
+        const waiting = yield* fork(publishRange(producer, 8, 9))
+        assert.isUndefined(waiting.pollUnsafe())
+        assert.strictEqual((yield* Ring.recover(ring, worker.owner)).filled, 0)
+        yield* Fiber.join(waiting)
+        const reader = yield* Consumer.make(ring, { id: "reader", from: "earliest" })
+        assert.deepStrictEqual(numbers(yield* Consumer.takeBatch(reader, 9)), [5, 6, 7, 8])
       }).pipe(Effect.provide(local))
   )
 

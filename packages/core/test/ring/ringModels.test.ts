@@ -64,6 +64,11 @@ describe("ends", () => {
   it.model("what was published before the close is taken before the end [R12]", quick, Close.closeAlone, LIMIT)
   it.model("a sleeping producer is freed by the close [R12]", Close.closeBlocked, LIMIT)
   it.model("neither side sleeps through what it waits for [R10]", quick, Close.park, LIMIT)
+  it.model(
+    "a producer that took its intent back wakes who fell asleep because of it [R3] [R10]",
+    Close.withdrawn,
+    LIMIT
+  )
   it.model("a buried record is passed [R2]", Close.buriedAlone, LIMIT)
   it.model("a leased record stays as it is [R5]", Close.lease, LIMIT)
 })
@@ -78,6 +83,11 @@ describe("deaths", () => {
     LIMIT
   )
   it.model("a joiner that died leaves nothing that is overwritten [R7]", begun, Members.joinerDiesTight, LIMIT)
+  it.model(
+    "a producer is answered while an intent that was stored late, by one that died, is not recovered [R2] [R3] [P3]",
+    Death.unrecovered,
+    LIMIT
+  )
   it.model("the holes of two producers are filled, and no other record [R3]", Death.bothAtOnce, LIMIT)
 })
 

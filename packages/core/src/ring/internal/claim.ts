@@ -15,6 +15,8 @@
  *   without INTERIOR is the start of a claim.
  * - C5. An intent is stored before the claim word moves and cleared after the first stamp.
  * - C6. The epoch is brought up to date while the claim still gates.
+ * - C7. A look for room is repeated only if the claim word has moved, so somebody else's claim is behind each turn. A gate more
+ *   than a lap behind a claim word that stands still is an intent stored late: no room, and whoever clears an intent rings.
  *
  * @internal
  */
@@ -81,10 +83,10 @@ const claimShared = (producer: ProducerCore, n: number): number => {
     const start = Atomics.load(words, Layout.CLAIM_WORD)
     if (roomAt(core, Atomics.load(words, Layout.GATE_WORD), start) < n) {
       // An intent of an earlier turn of this loop would gate its own producer.
-      if (intended) clearIntent(producer)
+      if (intended) withdraw(producer)
       intended = false
       const room = roomAt(core, freshGate(core, start, n), start)
-      if (room < 0) continue
+      if (room < 0 && hasMoved(core, start)) continue
       if (room < n) return noRoom(producer, n, room)
     }
     // C5. Seen by every scan for the gate that starts after the claim word has moved.
@@ -97,11 +99,14 @@ const claimShared = (producer: ProducerCore, n: number): number => {
   }
 }
 
-/** Slots free at a claim word, or -1 if gate and claim word were not read of one time. */
+/** Slots free at a claim word, or -1 if the gate is not within the lap before it: read of another time, or an intent stored late. */
 const roomAt = (core: RingCore, gate: number, start: number): number => {
   const ahead = Layout.distance(gate, start)
   return ahead < 0 || ahead > core.capacity ? -1 : core.capacity - ahead
 }
+
+/** C7. Whether a gate outside the lap may be one of another time. */
+const hasMoved = (core: RingCore, start: number): boolean => Atomics.load(core.words, Layout.CLAIM_WORD) !== start
 
 /** The gate anew; consumers that yield are detached if they are what is in the way. */
 const freshGate = (core: RingCore, start: number, n: number): number => {
@@ -122,7 +127,7 @@ export const hasAnswer = (producer: ProducerCore, n: number): boolean => {
   for (;;) {
     const start = Atomics.load(core.words, Layout.CLAIM_WORD)
     const room = roomAt(core, freshGate(core, start, n), start)
-    if (room >= 0) return room >= n
+    if (room >= 0 || !hasMoved(core, start)) return room >= n
   }
 }
 
@@ -139,6 +144,12 @@ const afterClaim = (producer: ProducerCore, n: number): number => {
 const clearIntent = (producer: ProducerCore): void => {
   // Seen by every scan for the gate: the claim that began there is published, or never was.
   Atomics.store(producer.core.words, producer.line + Layout.PRODUCER_INTENT, 0)
+}
+
+/** C7. Clears an intent that came to nothing; others may have gone to sleep because of it. */
+const withdraw = (producer: ProducerCore): void => {
+  clearIntent(producer)
+  wake(producer.core, Layout.WRITERS_ASLEEP)
 }
 
 /** Publishes the last claim; answers the sleeper bits that were found and rung. */
