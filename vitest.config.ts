@@ -8,12 +8,14 @@ process.env["NODE_COMPILE_CACHE"] ??= fileURLToPath(new URL("node_modules/.cache
 const ssr = { resolve: { conditions: ["@selvedge/source", "node"] } }
 
 // Tests that start many threads and processes, and whose times are generous: two files at once.
-const workers = [
-  "packages/node/test/{diagnostics,memory,model,ring,workers}/**/*.test.ts",
-  "examples/gateway/test/{kill,watchdog}.test.ts"
+const workers = ["packages/node/test/{memory,model,ring,workers}/**/*.test.ts", "examples/gateway/test/kill.test.ts"]
+// Tests that measure when processes end, or how long a loop was blocked: they run alone, after the others.
+const processes = [
+  "packages/node/test/{diagnostics,http,main}/**/*.test.ts",
+  "examples/gateway/test/watchdog.test.ts",
+  "test/pack.test.ts",
+  "test/mutants.test.ts"
 ]
-// Tests that measure when processes end: they run alone, after the others.
-const processes = ["packages/node/test/{http,main}/**/*.test.ts", "test/pack.test.ts", "test/mutants.test.ts"]
 
 export default defineConfig({
   ssr,
