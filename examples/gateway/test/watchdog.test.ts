@@ -102,6 +102,7 @@ describe("the gateway under its watchdog", () => {
       await running.at(/asked for by signal[^]*=== end of dump ===/)
     })
     assert.include(text, '"planted long"')
-    assert.notInclude(text, "watchdog:")
+    // A busy machine may block the loop in earnest meanwhile; the announced task is not what is told.
+    assert.notMatch(text, /selvedge watchdog: .*planted long/)
   }, 60_000)
 })
