@@ -49,6 +49,16 @@ export interface ChildSpec {
 }
 
 /**
+ * One service: a specification and how many of it. The default count is `Parallelism.count`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ServiceSpec extends ChildSpec {
+  readonly count?: number | undefined
+}
+
+/**
  * A checked specification.
  *
  * @category models

@@ -19,12 +19,10 @@ import type { Child, Row } from "./Child.ts"
 import type * as ChildSpec from "./ChildSpec.ts"
 import type {
   ContainerStopping,
-  InvalidSpec,
   NotReady,
-  OrdinalsExhausted,
   RequestFailed,
   RestartIntensityExceeded,
-  StartFailed
+  SpawnError
 } from "./ContainerError.ts"
 import { childOf } from "./internal/childHandle.ts"
 import { Fleet, type Strategy } from "./internal/fleet.ts"
@@ -32,11 +30,12 @@ import type { Place } from "./internal/place.ts"
 import { checkGrace, graceOf, start, whenClosed } from "./internal/prepare.ts"
 import * as Requests from "./internal/requests.ts"
 import * as Stopping from "./internal/stopping.ts"
+import { decide } from "./internal/supervision.ts"
 import * as OrdinalPool from "./OrdinalPool.ts"
 import type { Policy } from "./Policy.ts"
 import type { Statistics } from "./Statistics.ts"
 import { currentFrames, type Facts } from "./WorkerContext.ts"
-import type { WorkerRequest } from "./WorkerRequest.ts"
+import type { Address, WorkerRequest } from "./WorkerRequest.ts"
 import { Workforce } from "./Workforce.ts"
 
 /**
@@ -66,34 +65,9 @@ export interface Options {
   readonly critical?: boolean | undefined
 }
 
-/**
- * One service: a specification and how many of it. The default count is `Parallelism.count`.
- *
- * @category models
- * @since 0.1.0
- */
-export interface ServiceSpec extends ChildSpec.ChildSpec {
-  readonly count?: number | undefined
-}
-
-/**
- * Who a request is for: any ready worker (in turn), any of one service, or one worker.
- *
- * @category models
- * @since 0.1.0
- */
-export type Address =
-  | "any"
-  | { readonly service: string; readonly serviceOrdinal?: number | undefined }
-  | { readonly key: string }
-
-/**
- * Everything a start may fail with. Nothing has been started then.
- *
- * @category errors
- * @since 0.1.0
- */
-export type SpawnError = ContainerStopping | InvalidSpec | OrdinalsExhausted | StartFailed | Setting.InvalidSetting
+export type { ServiceSpec } from "./ChildSpec.ts"
+export type { SpawnError } from "./ContainerError.ts"
+export type { Address } from "./WorkerRequest.ts"
 
 /**
  * @category models
@@ -104,7 +78,7 @@ export interface Container {
   /** Starts one worker. */
   readonly spawn: (spec: ChildSpec.ChildSpec) => Effect.Effect<Child, SpawnError>
   /** Starts a service: all of its workers, or none. */
-  readonly run: (spec: ServiceSpec) => Effect.Effect<ReadonlyArray<Child>, SpawnError>
+  readonly run: (spec: ChildSpec.ServiceSpec) => Effect.Effect<ReadonlyArray<Child>, SpawnError>
   /** Places that are taken. */
   readonly size: Effect.Effect<number>
   /** Lives that run. */
@@ -187,7 +161,7 @@ export const makeFleet = Effect.fnUntraced(function* (
   const workforce = yield* Workforce
   return yield* Effect.acquireRelease(
     Effect.sync(() => {
-      const fleet = new Fleet({ ...checked, backend, pool, frames, policy, recover, context, gaveUp, childOf })
+      const fleet = new Fleet({ ...checked, backend, pool, frames, policy, recover, context, gaveUp, childOf, decide })
       const leave = workforce.enrolUnsafe({
         name: checked.name,
         rowsUnsafe: () => rowsOf(fleet),
@@ -198,7 +172,7 @@ export const makeFleet = Effect.fnUntraced(function* (
     ({ fleet, leave }) =>
       Effect.andThen(
         Stopping.stop(fleet, Stopping.limits(fleet, checked.graceMillis, "scope closed")),
-        Effect.andThen(Effect.sync(leave), fleet.endHooks)
+        Effect.andThen(Effect.sync(leave), fleet.hooks.end)
       )
   ).pipe(Effect.map(({ fleet }) => fleet))
 })

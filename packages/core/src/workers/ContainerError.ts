@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
+import type { InvalidSetting } from "../config/Setting.ts"
 import { label, quote } from "../internal/quote.ts"
 import { describe, WorkerExit } from "./WorkerExit.ts"
 
@@ -168,3 +169,11 @@ export class RequestFailed extends Schema.TaggedError<RequestFailed>()("RequestF
     return `request ${label(this.request)} to ${this.worker} failed (${this.reason}): ${this.detail}`
   }
 }
+
+/**
+ * Everything a start may fail with. Nothing has been started then.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export type SpawnError = ContainerStopping | InvalidSpec | OrdinalsExhausted | StartFailed | InvalidSetting

@@ -39,6 +39,17 @@ export interface WorkerRequest<out Tag extends string, in out Payload, in out Su
 }
 
 /**
+ * Who a request is for: any ready worker (in turn), any of one service, or one worker.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Address =
+  | "any"
+  | { readonly service: string; readonly serviceOrdinal?: number | undefined }
+  | { readonly key: string }
+
+/**
  * How a program answers one request.
  *
  * @category models

@@ -12,6 +12,9 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type * as Option from "effect/Option"
 
+/** How long a hook's decision, a recovery and workers that were killed are waited for. */
+export const PATIENCE_MILLIS = 1000
+
 /** What an effect gives within its time; then it is interrupted, and whether it heeds that is its own affair. */
 export const within = <A, E>(effect: Effect.Effect<A, E>, time: Duration.Input): Effect.Effect<Option.Option<A>, E> =>
   Effect.flatMap(Effect.forkDetach(effect, { startImmediately: true }), (fiber) =>

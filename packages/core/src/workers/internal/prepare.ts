@@ -8,10 +8,10 @@ import * as Effect from "effect/Effect"
 import * as Setting from "../../config/Setting.ts"
 import type { Child } from "../Child.ts"
 import * as ChildSpec from "../ChildSpec.ts"
-import type { ServiceSpec, SpawnError } from "../Container.ts"
-import { ContainerStopping, InvalidSpec, OrdinalsExhausted } from "../ContainerError.ts"
+import { ContainerStopping, InvalidSpec, OrdinalsExhausted, type SpawnError } from "../ContainerError.ts"
 import * as Parallelism from "../Parallelism.ts"
 import type { Fleet } from "./fleet.ts"
+import { begin } from "./lives.ts"
 import type { Place } from "./place.ts"
 
 export const checkGrace = Setting.durationOption("grace", { min: 0, max: "1 hour" })
@@ -28,7 +28,7 @@ export const whenClosed = (fleet: Fleet, service: string): ContainerStopping | u
 /** Checks everything that can be checked and takes the places, which are put to use in the same turn. */
 export const prepare = Effect.fnUntraced(function* <A>(
   fleet: Fleet,
-  specs: ReadonlyArray<ServiceSpec>,
+  specs: ReadonlyArray<ChildSpec.ServiceSpec>,
   use: (places: ReadonlyArray<Place>) => A
 ): Effect.fn.Return<A, SpawnError> {
   const workers: Array<ChildSpec.Resolved> = []
@@ -72,9 +72,9 @@ const take = <A>(
       : Effect.succeed(use(places))
   })
 
-export const start = (fleet: Fleet, spec: ServiceSpec): Effect.Effect<ReadonlyArray<Child>, SpawnError> =>
+export const start = (fleet: Fleet, spec: ChildSpec.ServiceSpec): Effect.Effect<ReadonlyArray<Child>, SpawnError> =>
   prepare(fleet, [spec], (places) => {
     const children = places.map((place) => fleet.childOf(place))
-    for (const place of places) fleet.begin(place)
+    for (const place of places) begin(fleet, place)
     return children
   })

@@ -11,11 +11,11 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { quote } from "../../internal/quote.ts"
-import type { Address } from "../Container.ts"
 import { RequestFailed } from "../ContainerError.ts"
 import { InvalidMessage } from "../WorkerMessage.ts"
-import type { WorkerRequest } from "../WorkerRequest.ts"
+import type { Address, WorkerRequest } from "../WorkerRequest.ts"
 import type { Fleet } from "./fleet.ts"
+import { invalid } from "./health.ts"
 import type { Life, Reply } from "./life.ts"
 import type { Place } from "./place.ts"
 
@@ -51,16 +51,16 @@ const read = <Payload, Success, Error>(
   reply: Reply,
   failed: (reason: RequestFailed["reason"], detail: string) => RequestFailed
 ): Effect.Effect<Success, Error | RequestFailed> => {
-  const invalid = (error: { readonly message: string }): RequestFailed => {
+  const refused = (error: { readonly message: string }): RequestFailed => {
     const detail = `the answer to ${request.tag}: ${flat(error.message)}`
-    fleet.invalid(place, life, new InvalidMessage({ direction: "from worker", detail }))
+    invalid(fleet, place, life, new InvalidMessage({ direction: "from worker", detail }))
     return failed("InvalidReply", detail)
   }
   switch (reply._tag) {
     case "Success":
-      return Effect.mapError(Schema.decodeUnknownEffect(request.success)(reply.value), invalid)
+      return Effect.mapError(Schema.decodeUnknownEffect(request.success)(reply.value), refused)
     case "Failure":
-      return Effect.flatMap(Effect.mapError(Schema.decodeUnknownEffect(request.error)(reply.error), invalid), (error) =>
+      return Effect.flatMap(Effect.mapError(Schema.decodeUnknownEffect(request.error)(reply.error), refused), (error) =>
         Effect.fail(error)
       )
     case "Defect":

@@ -14,10 +14,8 @@ import * as Effect from "effect/Effect"
 import type { WorkerExit } from "../WorkerExit.ts"
 import type { Limits } from "../Workforce.ts"
 import type { Fleet } from "./fleet.ts"
+import { PATIENCE_MILLIS } from "./patience.ts"
 import type { Place } from "./place.ts"
-
-/** How long killed workers are waited for, and a decision of a hook. */
-export const PATIENCE_MILLIS = 1000
 
 /** What a worker is told to end in, so that its report arrives before the kill. */
 export const budgetOf = (graceMillis: number): number => graceMillis - Math.min(250, graceMillis / 10)

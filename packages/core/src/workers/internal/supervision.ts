@@ -29,6 +29,7 @@ import type { RestartType } from "../ChildSpec.ts"
 import { RestartIntensityExceeded } from "../ContainerError.ts"
 import * as WorkerExit from "../WorkerExit.ts"
 import type { Fleet } from "./fleet.ts"
+import { begin } from "./lives.ts"
 import type { Place } from "./place.ts"
 import * as Stopping from "./stopping.ts"
 
@@ -62,7 +63,7 @@ const restartAlone = (fleet: Fleet, place: Place, exit: WorkerExit.WorkerExit): 
     // Never begun in the turn of its own end: a backend that fails at once must not fill the stack.
     yield* Effect.yieldNow
     if (!(yield* backOff(fleet, place, exit)) || !isWaiting(fleet, place)) return
-    fleet.begin(place)
+    begin(fleet, place)
   })
 
 /** Waits for the delay of the place's back-off; `false` when there is none any more, and the container has given up. */
@@ -141,7 +142,7 @@ export const beginInOrder = (
     for (const member of members) {
       if (isOver()) return
       if (member.isEnded || member.isDismissed || member.isLive) continue
-      fleet.begin(member)
+      begin(fleet, member)
       yield* fleet.watchers.until(() => member.isReady || member.isEnded || isOver())
       if (isLost(member)) return
     }

@@ -1,0 +1,56 @@
+/**
+ * The calls into a container's policy: told of things, or asked for a decision.
+ *
+ * **Invariants**
+ *
+ * 1. A hook runs in a fiber of its own; what it throws is logged and changes nothing.
+ * 2. A decision that does not come in time is the default, also where the hook cannot be interrupted.
+ *
+ * @internal
+ */
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import * as Failure from "../../internal/failure.ts"
+import * as Patience from "./patience.ts"
+
+type Run = <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
+
+export class Hooks {
+  private readonly run: Run
+  private readonly running = new Set<Fiber.Fiber<unknown>>()
+
+  constructor(run: Run) {
+    this.run = run
+  }
+
+  tell(name: string, call: () => Effect.Effect<unknown, unknown>): void {
+    const told = Effect.tapCause(Effect.suspend(call), (cause) => Failure.log(`policy hook ${name} failed`, cause))
+    const fiber = this.run(Effect.ignoreCause(told))
+    this.running.add(fiber)
+    fiber.addObserver(() => void this.running.delete(fiber))
+  }
+
+  /** What a hook says within its time; the default if it says nothing, or fails. */
+  ask<A extends string>(
+    name: string,
+    call: (() => Effect.Effect<A, unknown>) | undefined,
+    fallback: A,
+    act: (decided: A) => void
+  ): void {
+    if (call === undefined) return act(fallback)
+    const asked = Patience.within(Effect.suspend(call), Patience.PATIENCE_MILLIS).pipe(
+      Effect.catchCause((cause) => Effect.as(Failure.log(`policy hook ${name} failed`, cause), Option.none<A>()))
+    )
+    this.run(Effect.map(asked, (said) => act(Option.getOrElse(said, () => fallback))))
+  }
+
+  /** Waits for those that still run, but not for ever: the container's scope is gone after this. */
+  readonly end: Effect.Effect<void> = Effect.suspend(() => {
+    const late = Array.from(this.running)
+    const waiting = this.run(Effect.timeoutOption(Fiber.awaitAll(late), Patience.PATIENCE_MILLIS))
+    return Effect.map(Fiber.await(waiting), () => {
+      for (const fiber of late) fiber.interruptUnsafe()
+    })
+  })
+}
