@@ -20,7 +20,6 @@
  * @since 0.1.0
  */
 import * as Cause from "effect/Cause"
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
@@ -32,9 +31,6 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as Setting from "../config/Setting.ts"
-import * as DumpFacts from "../inspection/DumpFacts.ts"
-import type { WorkerRow } from "../inspection/DumpSchema.ts"
-import { DumpSources } from "../inspection/DumpSources.ts"
 import * as Failure from "../internal/failure.ts"
 import * as ShutdownPlan from "../shutdown/ShutdownPlan.ts"
 import * as ShutdownReason from "../shutdown/ShutdownReason.ts"
@@ -43,18 +39,17 @@ import { ShutdownToken } from "../shutdown/ShutdownToken.ts"
 import * as TokenTree from "../shutdown/TokenTree.ts"
 import type * as TaskKind from "../tasks/TaskKind.ts"
 import * as TaskRegistry from "../tasks/TaskRegistry.ts"
-import * as WorkerContext from "../workers/WorkerContext.ts"
-import { type Member, Workforce } from "../workers/Workforce.ts"
+import type * as WorkerContext from "../workers/WorkerContext.ts"
 import * as ExitCode from "./ExitCode.ts"
 import { Guard } from "./Guard.ts"
 import { listen } from "./internal/events.ts"
 import { FinalizerTracker } from "./internal/finalizers.ts"
-import { type Hook, type HookBody, Life } from "./internal/life.ts"
+import { type HookBody, Life } from "./internal/life.ts"
 import * as Plan from "./internal/plan.ts"
 import * as Results from "./internal/results.ts"
 import { failHook, noteMore, start } from "./internal/start.ts"
-import { Lifecycle } from "./Lifecycle.ts"
-import type * as LifecycleModule from "./Lifecycle.ts"
+import { surroundings } from "./internal/surroundings.ts"
+import type { Lifecycle } from "./Lifecycle.ts"
 
 /**
  * The services a layer finds around it.
@@ -356,79 +351,4 @@ const finish = (life: Life): Outcome => {
   const log = exitCode === 0 ? life.logEvent : Effect.logWarning
   for (const line of Results.lines(life, report)) life.log(log(line))
   return { exitCode, reason: life.reason, error: Results.error(life), report }
-}
-
-/** The workers of a container, as a dump shows them. */
-const workerRows = (member: Member): Effect.Effect<ReadonlyArray<typeof WorkerRow.Type>> =>
-  Effect.map(Clock.currentTimeMillis, (now) =>
-    member.rowsUnsafe().map(({ frames, generation, name, startedAt, state }) => ({
-      name,
-      state,
-      frames,
-      generation,
-      ageMillis: startedAt === undefined ? null : Math.max(0, now - startedAt)
-    }))
-  )
-
-/** A worker's own context, where this service is a worker's; else that of a main program. */
-const whoAmI = (life: Life): WorkerContext.Shape =>
-  Option.getOrElse(Context.getOption(life.context, WorkerContext.WorkerContext), () =>
-    WorkerContext.mainContext(life.name, life.clock.currentTimeMillisUnsafe())
-  )
-
-/** The services around a layer and its hooks. */
-const surroundings = (life: Life) => {
-  const ready = Deferred.makeUnsafe<void>()
-  const register =
-    (hooks: Array<Hook>, isTooLate: () => boolean): LifecycleModule.Shape["onFlush"] =>
-    (name, body) =>
-      Effect.contextWith((captured: Context.Context<any>) =>
-        Effect.sync(() => {
-          const run: HookBody = (token) =>
-            Effect.provideContext(Effect.scoped(Effect.provideService(body, ShutdownToken, token)), captured)
-          hooks.push({ name, run })
-          if (isTooLate()) life.runLate({ name, run })
-        })
-      )
-  const lifecycle: LifecycleModule.Shape = {
-    stage: Effect.sync(() => life.stage),
-    isReady: Effect.sync(() => life.isReady),
-    isReadyUnsafe: () => life.isReady,
-    awaitReady: Deferred.await(ready),
-    onStopAccepting: register(life.stopHooks, () => life.stoppedAccepting),
-    onFlush: register(life.flushHooks, () => life.flushing)
-  }
-  const context = Context.make(Lifecycle, lifecycle).pipe(
-    Context.add(TaskRegistry.TaskRegistry, life.tasks),
-    Context.add(DumpSources, Context.get(life.inspected, DumpSources)),
-    Context.add(DumpFacts.Service, Context.get(life.inspected, DumpFacts.Service)),
-    Context.add(ShutdownToken, life.root),
-    Context.add(WorkerContext.WorkerContext, whoAmI(life)),
-    Context.add(Workforce, {
-      enrolUnsafe: (member) => {
-        life.workforce.add(member)
-        const source = { subject: "workers", name: member.name, read: workerRows(member) } as const
-        const forget = Context.get(life.inspected, DumpSources).addUnsafe(source)
-        return () => {
-          life.workforce.delete(member)
-          forget()
-        }
-      }
-    })
-  )
-  return {
-    ready,
-    context,
-    /** A hook in a scope of its own, with the layer's services and a token. `ended` is told before the scope closes. */
-    provide: (
-      effect: Effect.Effect<unknown, unknown, any>,
-      services: Context.Context<never>,
-      token: TokenTree.Token,
-      ended: (exit: Exit.Exit<unknown, unknown>) => void = () => {}
-    ): Effect.Effect<unknown, unknown> =>
-      Effect.provideContext(
-        Effect.scoped(Effect.onExit(effect, (exit) => Effect.sync(() => ended(exit)))),
-        Context.add(Context.merge(services, context), ShutdownToken, token)
-      ) as Effect.Effect<unknown, unknown>
-  }
 }

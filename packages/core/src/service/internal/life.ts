@@ -37,19 +37,10 @@ import { WorkerContext } from "../../workers/WorkerContext.ts"
 import type * as Workforce from "../../workers/Workforce.ts"
 import type { GuardShape } from "../Guard.ts"
 import type { Stage } from "../Lifecycle.ts"
+import type { Course, Fault, StartStep } from "./course.ts"
 import * as Feed from "./feed.ts"
 import { Reload } from "./reload.ts"
 import * as Results from "./results.ts"
-
-/** The steps whose failure is the service's failure. */
-export type StartStep = "preStart" | "build" | "onStart" | "run"
-
-/** A hook, a finalizer or an error nobody caught that went wrong, and when. */
-export interface Fault {
-  readonly phase: PhaseName | undefined
-  readonly where: string
-  readonly cause: Cause.Cause<unknown>
-}
 
 /** Something of the user's to run in a phase; it reaches the token it is given. */
 export interface Hook {
@@ -60,12 +51,11 @@ export interface Hook {
 export type HookBody = (token: TokenTree.Token) => Effect.Effect<unknown, unknown>
 
 type LeftBehind = typeof Report.LeftBehind.Type
-type Interrupted = typeof Report.Interrupted.Type
 
 /** How many live tasks the report of a blocked loop names. */
 const GUARD_LINES = 40
 
-export class Life {
+export class Life implements Course {
   readonly name: string
   /** As configured; from the request on, as it applies to this stop. */
   budget: Budget
@@ -99,7 +89,7 @@ export class Life {
   readonly faults: Array<Fault> = []
   /** Errors nobody caught that came after so many that nobody wants to read them. */
   suppressed = 0
-  readonly interrupted: Array<Interrupted> = []
+  readonly interrupted: Array<typeof Report.Interrupted.Type> = []
   readonly leftBehind: Array<LeftBehind> = []
   readonly phases: Array<typeof Report.PhaseRow.Type> = []
   pending: ReadonlyArray<Straggler> = []

@@ -1,7 +1,7 @@
 /**
  * What a life came to: its exit code, its error, its report, and the dump of the moment.
  *
- * Reads the state of a `Life` and changes nothing.
+ * Reads the course of a life and changes nothing.
  *
  * @internal
  */
@@ -12,9 +12,9 @@ import * as ShutdownReason from "../../shutdown/ShutdownReason.ts"
 import * as Report from "../../shutdown/ShutdownReport.ts"
 import * as Task from "../../tasks/Task.ts"
 import * as ExitCode from "../ExitCode.ts"
-import type { Life } from "./life.ts"
+import type { Course } from "./course.ts"
 
-export const exitCode = (life: Life, late = life.late): number =>
+export const exitCode = (life: Course, late = life.late): number =>
   ExitCode.of({
     reason: life.reason,
     forcedBy: life.forcedBy,
@@ -25,7 +25,7 @@ export const exitCode = (life: Life, late = life.late): number =>
   })
 
 /** The error a caller sees: preStart, build, onStart or run > join > onStop > flush > postStop > anything else. */
-export const error = (life: Life): Cause.Cause<unknown> | undefined => {
+export const error = (life: Course): Cause.Cause<unknown> | undefined => {
   const first = (phase: string) => life.faults.find((fault) => fault.phase === phase)?.cause
   return (
     life.failure?.cause ??
@@ -37,7 +37,7 @@ export const error = (life: Life): Cause.Cause<unknown> | undefined => {
   )
 }
 
-export const report = (life: Life): Report.ShutdownReport => {
+export const report = (life: Course): Report.ShutdownReport => {
   const { reason } = life
   const pending = new Set(life.pending.map((row) => row.id))
   return {
@@ -61,13 +61,13 @@ export const report = (life: Life): Report.ShutdownReport => {
   }
 }
 
-const failures = (life: Life): Array<typeof Report.FailureRow.Type> => [
+const failures = (life: Course): Array<typeof Report.FailureRow.Type> => [
   ...(life.failure === undefined ? [] : [{ where: life.failure.step, message: Failure.oneLine(life.failure.cause) }]),
   ...life.faults.map(({ cause, where }) => ({ where, message: Failure.oneLine(cause) })),
   ...(life.suppressed === 0 ? [] : [{ where: "uncaught", message: `and ${life.suppressed} more` }])
 ]
 
-const kindRows = (life: Life): Array<typeof Report.KindRow.Type> => {
+const kindRows = (life: Course): Array<typeof Report.KindRow.Type> => {
   const kinds = new Set([...life.liveAtRequest, ...life.pending].map((row) => row.kind))
   return Array.from(kinds, (kind) => ({
     kind,
@@ -81,7 +81,7 @@ const kindRows = (life: Life): Array<typeof Report.KindRow.Type> => {
  * The report as log lines, without what has been logged when it happened: each failure is told once. A service that did
  * not come up has nothing to add to that, unless something was left or took its time.
  */
-export const lines = (life: Life, full: Report.ShutdownReport): ReadonlyArray<string> => {
+export const lines = (life: Course, full: Report.ShutdownReport): ReadonlyArray<string> => {
   const { reason } = life
   const uneventful =
     full.leftBehind.length + full.interrupted.length + full.tasks.pending.length + full.tasks.ended === 0 &&
@@ -102,7 +102,7 @@ export const nameOf = (reason: ShutdownReason.ShutdownReason): string => {
 }
 
 /** Phase, budget and task tree, for SIGQUIT and for the guard. */
-export const dump = (life: Life, limit = Number.POSITIVE_INFINITY): string => {
+export const dump = (life: Course, limit = Number.POSITIVE_INFINITY): string => {
   const tasks = life.tasks.snapshotUnsafe()
   const tree = Task.renderTree(tasks.slice(0, limit))
   const left =

@@ -11,7 +11,8 @@ import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Failure from "../../internal/failure.ts"
 import * as ShutdownReason from "../../shutdown/ShutdownReason.ts"
-import type { Life, StartStep } from "./life.ts"
+import type { StartStep } from "./course.ts"
+import type { Life } from "./life.ts"
 
 /** A hook of the start has failed: it is told before the hook's scope closes, because that may hang. */
 export const failHook =

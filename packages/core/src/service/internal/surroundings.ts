@@ -1,0 +1,97 @@
+/**
+ * The services around a layer and its hooks: what `Main` provides, bound to one life.
+ *
+ * @internal
+ */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import * as DumpFacts from "../../inspection/DumpFacts.ts"
+import type { WorkerRow } from "../../inspection/DumpSchema.ts"
+import { DumpSources } from "../../inspection/DumpSources.ts"
+import { ShutdownToken } from "../../shutdown/ShutdownToken.ts"
+import type * as TokenTree from "../../shutdown/TokenTree.ts"
+import * as TaskRegistry from "../../tasks/TaskRegistry.ts"
+import * as WorkerContext from "../../workers/WorkerContext.ts"
+import { type Member, Workforce } from "../../workers/Workforce.ts"
+import { Lifecycle } from "../Lifecycle.ts"
+import type * as LifecycleModule from "../Lifecycle.ts"
+import type { Hook, HookBody, Life } from "./life.ts"
+
+/** The workers of a container, as a dump shows them. */
+const workerRows = (member: Member): Effect.Effect<ReadonlyArray<typeof WorkerRow.Type>> =>
+  Effect.map(Clock.currentTimeMillis, (now) =>
+    member.rowsUnsafe().map(({ frames, generation, name, startedAt, state }) => ({
+      name,
+      state,
+      frames,
+      generation,
+      ageMillis: startedAt === undefined ? null : Math.max(0, now - startedAt)
+    }))
+  )
+
+/** A worker's own context, where this service is a worker's; else that of a main program. */
+const whoAmI = (life: Life): WorkerContext.Shape =>
+  Option.getOrElse(Context.getOption(life.context, WorkerContext.WorkerContext), () =>
+    WorkerContext.mainContext(life.name, life.clock.currentTimeMillisUnsafe())
+  )
+
+/** The services, and how a hook is run with them. */
+export const surroundings = (life: Life) => {
+  const ready = Deferred.makeUnsafe<void>()
+  const register =
+    (hooks: Array<Hook>, isTooLate: () => boolean): LifecycleModule.Shape["onFlush"] =>
+    (name, body) =>
+      Effect.contextWith((captured: Context.Context<any>) =>
+        Effect.sync(() => {
+          const run: HookBody = (token) =>
+            Effect.provideContext(Effect.scoped(Effect.provideService(body, ShutdownToken, token)), captured)
+          hooks.push({ name, run })
+          if (isTooLate()) life.runLate({ name, run })
+        })
+      )
+  const lifecycle: LifecycleModule.Shape = {
+    stage: Effect.sync(() => life.stage),
+    isReady: Effect.sync(() => life.isReady),
+    isReadyUnsafe: () => life.isReady,
+    awaitReady: Deferred.await(ready),
+    onStopAccepting: register(life.stopHooks, () => life.stoppedAccepting),
+    onFlush: register(life.flushHooks, () => life.flushing)
+  }
+  const context = Context.make(Lifecycle, lifecycle).pipe(
+    Context.add(TaskRegistry.TaskRegistry, life.tasks),
+    Context.add(DumpSources, Context.get(life.inspected, DumpSources)),
+    Context.add(DumpFacts.Service, Context.get(life.inspected, DumpFacts.Service)),
+    Context.add(ShutdownToken, life.root),
+    Context.add(WorkerContext.WorkerContext, whoAmI(life)),
+    Context.add(Workforce, {
+      enrolUnsafe: (member) => {
+        life.workforce.add(member)
+        const source = { subject: "workers", name: member.name, read: workerRows(member) } as const
+        const forget = Context.get(life.inspected, DumpSources).addUnsafe(source)
+        return () => {
+          life.workforce.delete(member)
+          forget()
+        }
+      }
+    })
+  )
+  return {
+    ready,
+    context,
+    /** A hook in a scope of its own, with the layer's services and a token. `ended` is told before the scope closes. */
+    provide: (
+      effect: Effect.Effect<unknown, unknown, any>,
+      services: Context.Context<never>,
+      token: TokenTree.Token,
+      ended: (exit: Exit.Exit<unknown, unknown>) => void = () => {}
+    ): Effect.Effect<unknown, unknown> =>
+      Effect.provideContext(
+        Effect.scoped(Effect.onExit(effect, (exit) => Effect.sync(() => ended(exit)))),
+        Context.add(Context.merge(services, context), ShutdownToken, token)
+      ) as Effect.Effect<unknown, unknown>
+  }
+}
