@@ -34,12 +34,11 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Setting from "../config/Setting.ts"
-import * as ShutdownReason from "../shutdown/ShutdownReason.ts"
 import * as ShutdownToken from "../shutdown/ShutdownToken.ts"
 import * as TokenTree from "../shutdown/TokenTree.ts"
 import * as Feed from "./internal/feed.ts"
+import { type Shape, shapeOf } from "./internal/operations.ts"
 import * as Registry from "./internal/registry.ts"
-import * as Spawn from "./SpawnOptions.ts"
 import type { RestartOptions, SpawnOptions } from "./SpawnOptions.ts"
 import type { Task, TaskInfo } from "./Task.ts"
 import { renderTree as renderRows } from "./Task.ts"
@@ -50,7 +49,7 @@ import { type RegistryJoining, type ShutdownDeadlineExceeded, type SpawnError } 
 // Models
 // -----------------------------------------------------------------------------
 
-export type { RestartOptions, SpawnOptions }
+export type { RestartOptions, Shape, SpawnOptions }
 
 /**
  * How many tasks there were and what became of them.
@@ -67,35 +66,6 @@ export type Stats = Registry.Stats
  * @since 0.1.0
  */
 export type Deadline = Duration.Input
-
-/**
- * The operations of a registry. Most callers use the functions of this module, which take the registry from the context.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Shape {
-  readonly spawn: <A, E, R>(
-    effect: Effect.Effect<A, E, R>,
-    options: SpawnOptions<E>
-  ) => Effect.Effect<Task<A, E>, SpawnError, Exclude<R, ShutdownToken.ShutdownToken>>
-  readonly snapshot: Effect.Effect<ReadonlyArray<TaskInfo>>
-  readonly size: Effect.Effect<number>
-  readonly isEmpty: Effect.Effect<boolean>
-  readonly stats: Effect.Effect<Stats>
-  readonly find: (idOrName: number | string) => Effect.Effect<ReadonlyArray<Task>>
-  readonly abort: (idOrName: number | string) => Effect.Effect<number>
-  readonly close: Effect.Effect<void>
-  readonly reopen: Effect.Effect<void, RegistryJoining>
-  readonly awaitEmpty: Effect.Effect<void>
-  readonly joinAll: (deadline: Deadline) => Effect.Effect<void, ShutdownDeadlineExceeded | Setting.InvalidSetting>
-  /** The rows of `snapshot`, now, for plain callbacks. */
-  readonly snapshotUnsafe: () => ReadonlyArray<TaskInfo>
-  /** `stats`, now. */
-  readonly statsUnsafe: () => Stats
-  /** The fiber of a live task, for who looks at tasks; none once it has ended and the task waits for its children. */
-  readonly fiberUnsafe: (id: number) => Fiber.Fiber<unknown, unknown> | undefined
-}
 
 /**
  * The registry of the surrounding service.
@@ -202,58 +172,6 @@ export const layerRoot = (
   options?: Options
 ): Layer.Layer<TaskRegistry | ShutdownToken.ShutdownToken, Setting.InvalidSetting> =>
   Layer.provideMerge(layer(options), ShutdownToken.layer)
-
-const shapeOf = (registry: Registry.Registry): Shape => ({
-  spawn: (effect, options) => {
-    const problem = Spawn.check(options)
-    if (problem !== undefined) return Effect.fail(problem)
-    // The effect's requirements are the caller's context, which the fork inherits.
-    return registry.spawn(
-      effect as Effect.Effect<any, any>,
-      options,
-      Spawn.restartPolicy(options.restart)
-    ) as Effect.Effect<any, SpawnError, any>
-  },
-  snapshot: Effect.sync(() => registry.snapshot()),
-  snapshotUnsafe: () => registry.snapshot(),
-  statsUnsafe: () => registry.stats(),
-  fiberUnsafe: (id) => {
-    const entry = registry.entries.find(id)
-    return entry?.fiberIsLive === true ? entry.fiber : undefined
-  },
-  size: Effect.sync(() => registry.size),
-  isEmpty: Effect.sync(() => registry.size === 0),
-  stats: Effect.sync(() => registry.stats()),
-  find: (idOrName) => Effect.sync(() => registry.find(idOrName)),
-  abort: (idOrName) =>
-    Effect.suspend(() => {
-      const found = registry.find(idOrName)
-      for (const entry of found) registry.abortUnsafe(entry)
-      return Effect.as(
-        Effect.forEach(found, (entry) => entry.await, { concurrency: "unbounded", discard: true }),
-        found.length
-      )
-    }),
-  close: Effect.sync(() => registry.close()),
-  reopen: Effect.suspend(() => {
-    const refused = registry.reopen()
-    return refused === undefined ? Effect.void : Effect.fail(refused)
-  }),
-  awaitEmpty: registry.watchers.until(() => registry.isClosed && registry.size === 0),
-  joinAll: (deadline) =>
-    Effect.flatMap(checkDeadline(deadline), (checked) =>
-      Effect.withFiber((fiber) => {
-        const self = registry.callerOf(fiber)
-        const run = registry.join(
-          Duration.toNanosUnsafe(checked),
-          ShutdownReason.Requested({ by: "TaskRegistry.joinAll" })
-        )
-        return self === undefined ? run.await : run.awaitWithin(self)
-      })
-    )
-})
-
-const checkDeadline = Setting.durationOption("deadline", { min: 0, max: "7 days" })
 
 // -----------------------------------------------------------------------------
 // Operations

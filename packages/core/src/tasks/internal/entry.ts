@@ -17,12 +17,27 @@ import type * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import type { State, SpawnedAt, Task, TaskInfo } from "../Task.ts"
-import type { KindState } from "./kinds.ts"
+import type { ResolvedPolicy } from "../TaskKind.ts"
+import type { WaitList } from "./waiting.ts"
 
 /** What an entry asks of its registry. */
 export interface EntryOwner {
   readonly abortUnsafe: (entry: Entry) => void
   readonly fiberEnded: (entry: Entry, context: Context.Context<never>, exit: Exit.Exit<unknown, unknown>) => void
+}
+
+/** A kind as its entries know it; `kinds.ts` keeps it. */
+export interface EntryKind {
+  readonly kind: string
+  readonly policy: ResolvedPolicy
+  live: number
+  readonly waiting: WaitList
+  /** Somebody is giving places right now: who joins in only makes them longer, not deeper. */
+  granting: boolean
+  /** Entries count their wall time from here: a small number costs them no memory of its own. */
+  readonly wallBaseMillis: number
+  /** What entries of the kind ask. */
+  readonly owner: EntryOwner
 }
 
 /** What few tasks have. Apart, because a million tasks would each pay for the fields. */
@@ -41,7 +56,7 @@ class Rare {
 export class Entry implements Task<any, any> {
   readonly id: number
   readonly name: string
-  readonly kindState: KindState
+  readonly kindState: EntryKind
   readonly monotonicMillis: number
   /** Since its kind was met. */
   private readonly wallOffsetMillis: number
@@ -59,7 +74,7 @@ export class Entry implements Task<any, any> {
   constructor(
     id: number,
     name: string,
-    kindState: KindState,
+    kindState: EntryKind,
     parent: Entry | undefined,
     monotonicMillis: number,
     wallOffsetMillis: number

@@ -26,18 +26,40 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import type { Straggler } from "../../shutdown/Straggler.ts"
-import * as ShutdownReason from "../../shutdown/ShutdownReason.ts"
+import type * as ShutdownReason from "../../shutdown/ShutdownReason.ts"
+import type { TokenNode } from "../../shutdown/TokenTree.ts"
 import * as Task from "../Task.ts"
 import { ShutdownDeadlineExceeded } from "../TaskRegistryError.ts"
 import type { Entry } from "./entry.ts"
 import { harmless } from "./log.ts"
-import type { Registry } from "./registry.ts"
+import type { Entries } from "./entries.ts"
+import type { KindState } from "./kinds.ts"
+import type { Watchers } from "./watchers.ts"
 
 /** How many names a progress line has room for. */
 const NAMED = 10
 
+/** What a join asks of its registry. */
+export interface Joined {
+  readonly entries: Entries
+  readonly kinds: ReadonlyMap<string, KindState>
+  readonly watchers: Watchers
+  readonly token: TokenNode
+  readonly size: number
+  readonly isForced: boolean
+  readonly lastWordsNanos: bigint
+  readonly progressNanos: bigint
+  /** Interrupts everything, leaves first. */
+  signalAll(): void
+  /** Moves a task whose fiber runs to the root. */
+  detach(entry: Entry): void
+  nowNanos(): bigint
+  nowMillis(): number
+  fork<A>(effect: Effect.Effect<A>): Fiber.Fiber<A>
+}
+
 export class JoinRun {
-  private readonly registry: Registry
+  private readonly registry: Joined
   private readonly startedNanos: bigint
   /** Why the registry drains, if nobody above gave a reason before. */
   private readonly fallbackReason: ShutdownReason.ShutdownReason
@@ -48,7 +70,7 @@ export class JoinRun {
   /** The entries `pending` was made of, to tell a joiner inside what concerns it. */
   private stragglers: ReadonlyArray<Entry> = []
 
-  constructor(registry: Registry, startedNanos: bigint, deadlineNanos: bigint, reason: ShutdownReason.ShutdownReason) {
+  constructor(registry: Joined, startedNanos: bigint, deadlineNanos: bigint, reason: ShutdownReason.ShutdownReason) {
     this.registry = registry
     this.fallbackReason = reason
     // The reading the deadline was made of: a second one would be later, and the deadline told too short.

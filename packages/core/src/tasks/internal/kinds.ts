@@ -16,7 +16,7 @@ import * as ShutdownReason from "../../shutdown/ShutdownReason.ts"
 import { ShutdownToken } from "../../shutdown/ShutdownToken.ts"
 import * as TokenTree from "../../shutdown/TokenTree.ts"
 import * as TaskKind from "../TaskKind.ts"
-import type { EntryOwner } from "./entry.ts"
+import type { EntryKind, EntryOwner } from "./entry.ts"
 import { WaitList } from "./waiting.ts"
 
 interface CachedContext {
@@ -24,19 +24,9 @@ interface CachedContext {
   readonly context: Context.Context<never>
 }
 
-export interface KindState {
-  readonly kind: string
-  readonly policy: TaskKind.ResolvedPolicy
+export interface KindState extends EntryKind {
   /** Held: drains when the plan comes to this kind. Replaced when a registry is reopened. */
   token: TokenTree.TokenNode
-  live: number
-  readonly waiting: WaitList
-  /** Somebody is giving places right now: who joins in only makes them longer, not deeper. */
-  granting: boolean
-  /** Entries count their wall time from here: a small number costs them no memory of its own. */
-  readonly wallBaseMillis: number
-  /** What entries of the kind ask. */
-  readonly owner: EntryOwner
   /**
    * The last caller's context with the token in it: a loop that spawns a thousand tasks adds it once. Held weakly, or an
    * idle kind would keep what its last caller held.

@@ -11,21 +11,20 @@
  */
 import * as Effect from "effect/Effect"
 import type { RegistryClosed } from "../TaskRegistryError.ts"
-import type { Entry } from "./entry.ts"
-import type * as Kinds from "./kinds.ts"
+import type { Entry, EntryKind } from "./entry.ts"
 import type { Waiting } from "./waiting.ts"
 
 export class Places {
   private count = 0
-  private readonly kinds: ReadonlyMap<string, Kinds.KindState>
+  private readonly kinds: ReadonlyMap<string, EntryKind>
 
-  constructor(kinds: ReadonlyMap<string, Kinds.KindState>) {
+  constructor(kinds: ReadonlyMap<string, EntryKind>) {
     this.kinds = kinds
   }
 
   /** Waits for a place, starts in it, and gives what was started; ends when `refusal` says why it has to. */
   wait<A>(
-    kind: Kinds.KindState,
+    kind: EntryKind,
     caller: Entry | undefined,
     refusal: () => RegistryClosed | undefined,
     start: () => A
@@ -55,7 +54,7 @@ export class Places {
   }
 
   /** Gives free places to who waits longest. A task that ends at once comes back here: hence the mark, not recursion. */
-  grant(kind: Kinds.KindState): void {
+  grant(kind: EntryKind): void {
     if (this.count === 0 || kind.granting) return
     kind.granting = true
     while (kind.live < kind.policy.limit) {

@@ -1,6 +1,7 @@
 /**
- * The machine behind `TaskRegistry`: admission, forks, ends, and the parent-child tree. Everything here is synchronous
- * and happens in one turn; what has to wait is built on top of it (`join.ts`, `watchers.ts`).
+ * The machine behind `TaskRegistry`: admission, forks, and the parent-child tree. Everything here is synchronous and
+ * happens in one turn. What an end brings with it is in `ends.ts`; what has to wait is built on top of both (`join.ts`,
+ * `watchers.ts`).
  *
  * **Invariants**
  *
@@ -9,21 +10,14 @@
  * 2. Admission and fork are one turn: no task starts after a close or a force it was not admitted before.
  * 3. A closed registry admits only spawns inside a live task of its own; a forced one admits nothing, and is closed. A
  *    spawn that waits for a place keeps its admission exactly as long as a new one would get it.
- * 4. A task's exit completes after its children. They are awaited after a success; after a failure or an interruption
- *    they are signalled in one pass and awaited under one `lastWords`, and who outlives that moves to the root.
- * 5. State is changed before anybody is woken.
- * 6. An observer never throws: a throwing one would starve the later observers of that fiber.
- * 7. Nothing recurses along a chain of tasks or a line of waiting spawns: both may be longer than the stack is deep.
- * 8. Ends are told in the order in which they came about, so also who waits sees a parent end after its children.
+ * 4. Nothing recurses along a line of waiting spawns: it may be longer than the stack is deep.
  *
  * @internal
  */
-import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
+import type * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as ShutdownReason from "../../shutdown/ShutdownReason.ts"
 import * as TokenTree from "../../shutdown/TokenTree.ts"
@@ -31,10 +25,11 @@ import * as Task from "../Task.ts"
 import type * as TaskKind from "../TaskKind.ts"
 import { RegistryClosed, RegistryJoining, TaskLimitReached } from "../TaskRegistryError.ts"
 import { Entries } from "./entries.ts"
-import { Entry } from "./entry.ts"
+import { type Ended, Ends } from "./ends.ts"
+import { Entry, type EntryOwner } from "./entry.ts"
 import type { Feed } from "./feed.ts"
 import { forkNext, forkNow } from "./fork.ts"
-import { JoinRun } from "./join.ts"
+import { type Joined, JoinRun } from "./join.ts"
 import * as Kinds from "./kinds.ts"
 import * as Log from "./log.ts"
 import { titleOf } from "./log.ts"
@@ -72,30 +67,29 @@ const endOf =
   (exit: Exit.Exit<unknown, unknown>): void =>
     entry.owner.fiberEnded(entry, entry.fiber!.context, exit)
 
-export class Registry {
+export class Registry implements EntryOwner, Ended, Joined {
   readonly entries = new Entries()
   readonly kinds = new Map<string, Kinds.KindState>()
   private readonly sweepKinds = Kinds.makeSweep(this.kinds, (kind) => this.policies.has(kind))
-  private readonly places = new Places(this.kinds)
+  readonly places = new Places(this.kinds)
   readonly watchers = new Watchers()
+  private readonly ends = new Ends(this)
   readonly lastWordsNanos: bigint
   readonly progressNanos: bigint
   token: TokenTree.TokenNode
-  private readonly surrounding: TokenTree.TokenNode
+  readonly surrounding: TokenTree.TokenNode
   private readonly policies: ReadonlyMap<string, TaskKind.ResolvedPolicy>
-  private readonly context: Context.Context<never>
+  readonly context: Context.Context<never>
   private readonly clock: Clock.Clock
   /** Diagnostics, where there are any. */
-  private readonly feed: Feed | undefined
+  readonly feed: Feed | undefined
   private stopListening: () => void
   private closed: boolean
   /** The registry's scope has closed: it stays forced, whatever is asked. */
   private over = false
   private joinRun: JoinRun | undefined = undefined
   private nextId = 0
-  /** Settled, and not told yet; nobody is told while somebody holds. */
-  private readonly untold: { readonly entries: Array<Entry>; holds: number } = { entries: [], holds: 0 }
-  private readonly counts = { peak: 0, succeeded: 0, failed: 0, interrupted: 0, detached: 0, restarts: 0 }
+  readonly counts = { peak: 0, succeeded: 0, failed: 0, interrupted: 0, detached: 0, restarts: 0 }
 
   constructor(options: {
     readonly surrounding: TokenTree.TokenNode
@@ -221,159 +215,26 @@ export class Registry {
         const line = `task ${titleOf(entry)} failed; restart ${restarts} in ${Task.formatAge(delayMillis)}`
         return Effect.andThen(
           Log.harmless(Log.annotated(entry, Effect.logWarning(line, cause))),
-          this.endChildren(entry)
+          this.ends.endChildren(entry)
         )
       })
     ) as Effect.Effect<A, E>
-  }
-
-  /** The children of a run that failed end before the next run: else each restart would add its own to them. */
-  private endChildren(entry: Entry): Effect.Effect<void> {
-    return Effect.suspend(() => {
-      for (const child of entry.descendants()) child.signal()
-      const { children } = entry
-      if (children === undefined || children.size === 0) return Effect.void
-      return Effect.andThen(
-        Effect.timeoutOption(
-          this.watchers.until(() => children.size === 0),
-          Duration.nanos(this.lastWordsNanos)
-        ),
-        Effect.sync(() => {
-          for (const child of Array.from(children)) if (child.fiberIsLive) this.letGoOf(child)
-          for (const child of Array.from(children)) this.letGo(child)
-        })
-      )
-    })
   }
 
   // ---------------------------------------------------------------------------
   // Ending
   // ---------------------------------------------------------------------------
 
-  /** In this order: all state, then the log line, then a critical task's request, then whoever waits. */
   fiberEnded(entry: Entry, context: Context.Context<never>, exit: Exit.Exit<unknown, unknown>): void {
-    entry.exit = exit
-    // What this may end on the spot (a critical task's request, children that are signalled) is told after this.
-    this.untold.holds++
-    const done = this.settle(entry)
-    if (!done && entry.state !== "detached") entry.state = "finishing"
-    if (Exit.isFailure(exit)) this.noteFailure(entry, exit.cause, context)
-    else this.noteSuccess()
-    if (entry.waits > 0) this.places.refuse()
-    if (!done && Exit.isFailure(exit)) this.tearDown(entry)
-    this.untold.holds--
-    this.tell()
+    this.ends.fiberEnded(entry, context, exit)
   }
 
-  private noteSuccess(): void {
-    this.counts.succeeded++
-    this.feed?.succeeded()
-  }
-
-  private noteFailure(entry: Entry, cause: Cause.Cause<unknown>, context: Context.Context<never>): void {
-    if (Cause.hasInterruptsOnly(cause)) {
-      this.counts.interrupted++
-      this.feed?.interrupted()
-      return
-    }
-    this.counts.failed++
-    this.feed?.failed(entry)
-    const age = Task.formatAge(this.nowMillis() - entry.monotonicMillis)
-    Log.write(context, entry, Effect.logError(`task ${titleOf(entry)} failed after ${age}`, cause))
-    if (!entry.critical) return
-    const { id, kind, name } = entry
-    this.surrounding.requestUnsafe(ShutdownReason.TaskFailed({ id, name, kind, cause }))
-  }
-
-  /** Takes a task that has ended out of the books, and every ancestor that only waited for it. Wakes nobody. */
-  private settle(entry: Entry): boolean {
-    if (!entry.hasEnded || entry.state === "done") return false
-    for (let one: Entry | undefined = entry; one?.hasEnded === true && one.state !== "done"; one = one.parent) {
-      one.finish()
-      this.entries.delete(one)
-      this.feed?.left(one)
-      one.kindState.live--
-      one.parent?.children!.delete(one)
-      this.untold.entries.push(one)
-    }
-    return true
-  }
-
-  /**
-   * Wakes who waited for the tasks that were settled, in the order in which they were (invariant 8): who is woken runs on
-   * the spot and may end further tasks, which then wait for their turn.
-   */
-  private tell(): void {
-    const { untold } = this
-    if (untold.holds > 0 || untold.entries.length === 0) return
-    untold.holds++
-    for (let one = untold.entries[0], i = 0; one !== undefined; one = untold.entries[++i]) {
-      const { patience } = one
-      if (patience !== undefined) {
-        one.more.patience = undefined
-        patience.interruptUnsafe()
-      }
-      one.wake()
-      this.places.grant(one.kindState)
-    }
-    untold.entries.length = 0
-    untold.holds--
-    this.watchers.changed()
-  }
-
-  /** Signals the children of a task that did not succeed; begins their one `lastWords` unless an ancestor's runs. */
-  private tearDown(entry: Entry): void {
-    for (const child of entry.descendants()) child.signal()
-    if (entry.state === "done") return
-    for (let one: Entry | undefined = entry; one !== undefined; one = one.parent) if (one.patience !== undefined) return
-    entry.more.patience = this.fork(
-      Effect.andThen(
-        Effect.sleep(Duration.nanos(this.lastWordsNanos)),
-        Effect.sync(() => {
-          entry.more.patience = undefined
-          this.letGo(entry)
-        })
-      )
-    )
-  }
-
-  /** The last words are over: what still runs below `entry` moves to the root. */
-  private letGo(entry: Entry): void {
-    for (const child of entry.descendants()) {
-      // What runs below a task that runs itself stays there.
-      if (!child.fiberIsLive || child.parent === undefined || child.parent.fiberIsLive) continue
-      this.letGoOf(child)
-    }
-  }
-
-  private letGoOf(child: Entry): void {
-    const age = Task.formatAge(this.nowMillis() - child.monotonicMillis)
-    const line = `task ${titleOf(child)} outlived its parent and the last words after ${age}; it goes on, detached`
-    Log.write(child.fiber?.context ?? this.context, child, Effect.logWarning(line))
-    this.detach(child)
-  }
-
-  /** Moves a task whose fiber runs to the root; nobody waits for it any more. */
   detach(entry: Entry): void {
-    if (!entry.fiberIsLive || entry.state === "detached") return
-    const { parent } = entry
-    entry.state = "detached"
-    entry.parent = undefined
-    this.counts.detached++
-    this.feed?.detached(entry)
-    if (parent === undefined) return
-    parent.children!.delete(entry)
-    if (this.settle(parent)) this.tell()
+    this.ends.detach(entry)
   }
 
   /** Interrupts a task and everything below it, leaves first. */
-  readonly abortUnsafe = (entry: Entry): void => {
-    if (entry.state === "done") return
-    for (const child of entry.descendants()) child.signal()
-    entry.signal()
-    // One that only waited for its children does not wait for ever.
-    if (entry.exit !== undefined) this.tearDown(entry)
-  }
+  readonly abortUnsafe = (entry: Entry): void => this.ends.abort(entry)
 
   /** Interrupts everything, leaves first, in one pass. */
   signalAll(): void {
@@ -462,7 +323,7 @@ export class Registry {
   /** Forced without a join: everything is interrupted, and who only waits for children waits for their last words. */
   private letAllGo(): void {
     this.signalAll()
-    for (const entry of this.entries.all()) if (entry.exit !== undefined) this.tearDown(entry)
+    for (const entry of this.entries.all()) if (entry.exit !== undefined) this.ends.tearDown(entry)
   }
 
   // ---------------------------------------------------------------------------

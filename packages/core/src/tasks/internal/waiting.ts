@@ -13,12 +13,16 @@
  * @internal
  */
 import type { RegistryClosed } from "../TaskRegistryError.ts"
-import type { Entry } from "./entry.ts"
+
+/** A live task, as far as its waiting spawns are counted in it. */
+interface Caller {
+  readonly more: { waits: number }
+}
 
 /** A spawn that waits for a place. */
 export interface Waiting {
   /** The live task it waits in. */
-  readonly caller: Entry | undefined
+  readonly caller: Caller | undefined
   readonly grant: () => void
   readonly refuse: (why: RegistryClosed) => void
   /** Why it may not wait any longer. */
