@@ -61,11 +61,10 @@ export const CurrentTask = Context.Reference<Entry | undefined>("@selvedge/core/
   defaultValue: () => undefined
 })
 
-/** An observer that holds its entry and nothing else: there is one for each live task. */
-const endOf =
-  (entry: Entry) =>
-  (exit: Exit.Exit<unknown, unknown>): void =>
-    entry.owner.fiberEnded(entry, entry.fiber!.context, exit)
+/** The observer of an entry, which it is bound to: a bound function takes half the memory of a closure, and each live task has one. */
+function ended(this: Entry, exit: Exit.Exit<unknown, unknown>): void {
+  this.owner.fiberEnded(this, this.fiber!.context, exit)
+}
 
 export class Registry implements EntryOwner, Ended, Joined {
   readonly entries = new Entries()
@@ -201,7 +200,7 @@ export class Registry implements EntryOwner, Ended, Joined {
     const fiber =
       options.startImmediately === true ? forkNow(entry, context, body, caller) : forkNext(entry, context, body, caller)
     const exit = fiber.pollUnsafe()
-    if (exit === undefined) fiber.addObserver(endOf(entry))
+    if (exit === undefined) fiber.addObserver(ended.bind(entry))
     else this.fiberEnded(entry, context, exit)
     return entry
   }
