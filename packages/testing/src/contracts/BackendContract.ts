@@ -8,15 +8,16 @@
  *
  * @since 0.1.0
  */
-import * as Backend from "@selvedge/core/workers/Backend"
-import type * as Effect from "effect/Effect"
+import type * as Backend from "@selvedge/core/workers/Backend"
 import type * as Layer from "effect/Layer"
-import type * as Scope from "effect/Scope"
 import * as asking from "./internal/asking.ts"
+import type { Case } from "./internal/backendCase.ts"
 import * as knowing from "./internal/knowing.ts"
 import * as living from "./internal/living.ts"
 import * as refusing from "./internal/refusing.ts"
 import * as stopping from "./internal/stopping.ts"
+
+export type { Case }
 
 /**
  * A backend under test.
@@ -31,17 +32,6 @@ export interface Subject {
   readonly isolated: boolean
   /** Workers get the very memory they are handed. */
   readonly sharesMemory: boolean
-}
-
-/**
- * @category models
- * @since 0.1.0
- */
-export interface Case {
-  /** A sentence about behaviour, with the requirements it shows. */
-  readonly title: string
-  readonly needs?: "isolation" | "shared memory" | "separate memory" | undefined
-  readonly run: Effect.Effect<void, unknown, Backend.Backend | Scope.Scope>
 }
 
 const all: ReadonlyArray<Case> = [

@@ -6,21 +6,11 @@
  *
  * @since 0.1.0
  */
-import type { SharedMemory } from "@selvedge/core/memory/SharedMemory"
-import type * as Effect from "effect/Effect"
-import type * as Scope from "effect/Scope"
 import * as inhabitants from "./internal/inhabitants.ts"
+import type { Case } from "./internal/memoryCase.ts"
 import * as regions from "./internal/regions.ts"
 
-/**
- * @category models
- * @since 0.1.0
- */
-export interface Case {
-  /** A sentence about behaviour. */
-  readonly title: string
-  readonly run: Effect.Effect<void, unknown, SharedMemory | Scope.Scope>
-}
+export type { Case }
 
 /**
  * The cases a source of regions has to pass.

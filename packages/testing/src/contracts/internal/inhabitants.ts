@@ -18,7 +18,7 @@ import * as Ring from "@selvedge/core/ring/Ring"
 import * as RingSnapshot from "@selvedge/core/ring/RingSnapshot"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import type { Case } from "../SharedMemoryContract.ts"
+import type { Case } from "./memoryCase.ts"
 import { claim, holds } from "./claims.ts"
 
 const Numbered = Record.struct({ who: Record.i32, value: Record.i32 })

@@ -6,7 +6,7 @@
 import { Backend } from "@selvedge/core/workers/Backend"
 import * as Container from "@selvedge/core/workers/Container"
 import * as Effect from "effect/Effect"
-import type { Case } from "../BackendContract.ts"
+import type { Case } from "./backendCase.ts"
 import * as Ask from "../requests.ts"
 import { claim, program, ready, within } from "./claims.ts"
 

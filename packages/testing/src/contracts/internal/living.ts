@@ -6,7 +6,7 @@
 import * as Container from "@selvedge/core/workers/Container"
 import type { WorkerExit } from "@selvedge/core/workers/WorkerExit"
 import * as Effect from "effect/Effect"
-import type { Case } from "../BackendContract.ts"
+import type { Case } from "./backendCase.ts"
 import * as Ask from "../requests.ts"
 import { claim, failure, holds, type Program, program, ready, within } from "./claims.ts"
 import { nextLife } from "./knowing.ts"

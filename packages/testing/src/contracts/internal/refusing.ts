@@ -7,7 +7,7 @@ import * as Backend from "@selvedge/core/workers/Backend"
 import * as Container from "@selvedge/core/workers/Container"
 import * as Supervisor from "@selvedge/core/workers/Supervisor"
 import * as Effect from "effect/Effect"
-import type { Case } from "../BackendContract.ts"
+import type { Case } from "./backendCase.ts"
 import { claim, failure, holds, type Program, program } from "./claims.ts"
 
 const patient = { name: "patient", program: program("patient") }

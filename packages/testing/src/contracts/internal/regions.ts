@@ -7,7 +7,7 @@ import { SharedMemory } from "@selvedge/core/memory/SharedMemory"
 import * as Effect from "effect/Effect"
 import { once } from "node:events"
 import { Worker } from "node:worker_threads"
-import type { Case } from "../SharedMemoryContract.ts"
+import type { Case } from "./memoryCase.ts"
 import { claim, holds } from "./claims.ts"
 
 const allocate = (bytes: number) => Effect.flatMap(SharedMemory, (memory) => memory.allocate(bytes))

@@ -9,7 +9,7 @@ import type { WorkerExit } from "@selvedge/core/workers/WorkerExit"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
-import type { Case } from "../BackendContract.ts"
+import type { Case } from "./backendCase.ts"
 import * as Ask from "../requests.ts"
 import { claim, failure, holds, type Program, program, ready, within } from "./claims.ts"
 

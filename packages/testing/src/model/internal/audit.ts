@@ -9,13 +9,13 @@
  * @internal
  */
 import { ModelError } from "../ModelError.ts"
-import type { Engine } from "./engine.ts"
+import type { Auditing, Execution } from "./execution.ts"
 import type { Cell, Region } from "./memory.ts"
 
 /** Bytes that are only compared at the end. */
 const LARGE = 16_384
 
-export class Audit {
+export class Audit implements Auditing {
   readonly #copies = new Map<Region, Uint8Array>()
 
   /** Take memory as it is now. */
@@ -31,7 +31,7 @@ export class Audit {
   }
 
   /** After a step; `all` also where looking after every step would take too long. */
-  compare(engine: Engine, all: boolean): void {
+  compare(execution: Execution, all: boolean): void {
     for (const [region, copy] of this.#copies) {
       if (!all && copy.length > LARGE) continue
       const at = copy.findIndex((byte, i) => byte !== region.bytes[i])
@@ -39,8 +39,8 @@ export class Audit {
       const message =
         `${region.nameOf(region.base + at)} was written behind the checker's back, by a constructor kept from before the ` +
         "exploration (`const I32 = Int32Array`), by Buffer, or by a function of the host. Write through views made in the body."
-      engine.fatal = new ModelError({ reason: "outside", message })
-      engine.fail("exception", message, engine.current)
+      execution.fatal = new ModelError({ reason: "outside", message })
+      execution.fail("exception", message, execution.current)
       return
     }
   }

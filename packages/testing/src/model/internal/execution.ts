@@ -5,11 +5,8 @@
  * @internal
  */
 import type { ModelError } from "../ModelError.ts"
-import type { Audit } from "./audit.ts"
 import { type Cell, Memory, type Region, type ViewMeta, type Waiter } from "./memory.ts"
-import type { CallRecord } from "./ops.ts"
 import { type Conflict, Races } from "./races.ts"
-import type { Spin } from "./spin.ts"
 import { lowest, type Touched, type Walker } from "./walker.ts"
 
 /** Thrown to take a thread off the stack. Models never see it, unless they catch everything. */
@@ -70,6 +67,40 @@ export interface Host {
   forget(thread: number): void
 }
 
+/** One recorded call of `op(...)`, in the order of steps. */
+export interface CallRecord {
+  readonly thread: number
+  readonly name: string
+  readonly arg: unknown
+  readonly called: number
+  returned: number
+  result: unknown
+}
+
+/** What `spin.ts` adds. */
+export interface Spinning {
+  begin(): void
+  /** The thread has been told one more thing. */
+  remember(thread: number, value: unknown): void
+  /** The thread has looked at a cell and changed nothing. */
+  idled(thread: number, cell: Cell): void
+  /** The thread has done something that others can see. */
+  progressed(thread: number): void
+  /** What these threads look at has changed. */
+  hope(threads: number): void
+  /** The cells a frozen thread looks at, in words. */
+  describe(thread: number): string
+}
+
+/** What `audit.ts` adds. */
+export interface Auditing {
+  /** Take memory as it is now. */
+  begin(regions: ReadonlyArray<Region>): void
+  wrote(cell: Cell): void
+  /** After a step; `all` also where looking after every step would take too long. */
+  compare(execution: Execution, all: boolean): void
+}
+
 /** A line of a trace, told only on the run that is printed. */
 export interface TraceSink {
   step(thread: number, step: number, text: string, touched: Touched | undefined): void
@@ -90,12 +121,12 @@ export abstract class Execution {
   readonly settings: Settings
   readonly memory: Memory
   readonly races: Races
-  abstract readonly spin: Spin
+  abstract readonly spin: Spinning
   walker: Walker
   invariant: (() => void) | undefined
   trace: TraceSink | undefined
   /** Compares memory with what the checker knows, after every step, to find writes it did not see. */
-  audit: Audit | undefined
+  audit: Auditing | undefined
   /** Told every step by kind. */
   recorder: { begin(): void; step(thread: number, kind: number): void } | undefined
   /** Unwind at every switch, to make a thread that cannot be run again show itself. */
@@ -206,6 +237,9 @@ export abstract class Execution {
     this.host?.begin()
     this.recorder?.begin()
   }
+
+  /** A step that touches nothing. */
+  abstract nothing(thread: number): void
 
   stuck(left: number): void {
     const lines: Array<string> = []

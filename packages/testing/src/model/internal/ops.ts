@@ -9,8 +9,7 @@
  *
  * @internal
  */
-import type { Engine } from "./engine.ts"
-import { WAITING } from "./execution.ts"
+import { type Execution, WAITING } from "./execution.ts"
 import { type Cell, type ViewMeta, type Waiter } from "./memory.ts"
 import { native } from "./natives.ts"
 import {
@@ -42,21 +41,11 @@ import {
   XOR
 } from "./op.ts"
 
-/** One recorded call of `op(...)`, in the order of steps. */
-export interface CallRecord {
-  readonly thread: number
-  readonly name: string
-  readonly arg: unknown
-  readonly called: number
-  returned: number
-  result: unknown
-}
-
 const shown = (value: unknown): string => (typeof value === "bigint" ? `${value}n` : String(value))
 
 /** Do the operation; the answer is what the model's code gets. */
 export const apply = (
-  e: Engine,
+  e: Execution,
   thread: number,
   kind: number,
   view: ViewMeta | undefined,
@@ -84,11 +73,11 @@ export const apply = (
   }
 }
 
-const tell = (e: Engine, thread: number, text: string): void => e.trace?.step(thread, e.step, text, e.touched)
+const tell = (e: Execution, thread: number, text: string): void => e.trace?.step(thread, e.step, text, e.touched)
 
 /** Bookkeeping of one atomic access. */
 const access = (
-  e: Engine,
+  e: Execution,
   thread: number,
   cell: Cell,
   size: number,
@@ -115,7 +104,7 @@ const access = (
   } else e.spin.idled(thread, cell)
 }
 
-const load = (e: Engine, thread: number, view: ViewMeta, index: number): unknown => {
+const load = (e: Execution, thread: number, view: ViewMeta, index: number): unknown => {
   const cell = e.cell(view, index)
   access(e, thread, cell, view.elementSize, true, false, false)
   const value = native.load(view.typed, index)
@@ -126,7 +115,7 @@ const load = (e: Engine, thread: number, view: ViewMeta, index: number): unknown
 const name = (cell: Cell): string => cell.region.nameOf(cell.address)
 
 const modify = (
-  e: Engine,
+  e: Execution,
   thread: number,
   kind: number,
   view: ViewMeta,
@@ -208,7 +197,7 @@ const coerce = (view: ViewMeta, value: unknown): number | bigint => {
   return cell[0] as number
 }
 
-const plain = (e: Engine, thread: number, kind: number, view: ViewMeta, index: number, value: unknown): unknown => {
+const plain = (e: Execution, thread: number, kind: number, view: ViewMeta, index: number, value: unknown): unknown => {
   const cell = e.cell(view, index)
   const writes = kind === PLAIN_STORE
   const old = view.real[index]
@@ -236,7 +225,7 @@ const plain = (e: Engine, thread: number, kind: number, view: ViewMeta, index: n
 }
 
 const wait = (
-  e: Engine,
+  e: Execution,
   thread: number,
   kind: number,
   view: ViewMeta,
@@ -285,7 +274,7 @@ const wait = (
   return WAITING
 }
 
-const wake = (e: Engine, thread: number, view: ViewMeta, given: Waiter | undefined): unknown => {
+const wake = (e: Execution, thread: number, view: ViewMeta, given: Waiter | undefined): unknown => {
   const waiter = given ?? (e.waiting[thread] as Waiter)
   if (given === undefined) e.waiting[thread] = undefined
   e.ready |= 1 << thread
@@ -305,7 +294,7 @@ const wake = (e: Engine, thread: number, view: ViewMeta, given: Waiter | undefin
   return "timed-out"
 }
 
-const notify = (e: Engine, thread: number, view: ViewMeta, index: number, count: number): number => {
+const notify = (e: Execution, thread: number, view: ViewMeta, index: number, count: number): number => {
   const at = view.byteOffset + index * view.elementSize
   const queue = e.queue(view.region, at)
   let woken = 0
@@ -332,7 +321,7 @@ const notify = (e: Engine, thread: number, view: ViewMeta, index: number, count:
   return woken
 }
 
-const withoutMemory = (e: Engine, thread: number, kind: number, a: unknown, b: unknown): unknown => {
+const withoutMemory = (e: Execution, thread: number, kind: number, a: unknown, b: unknown): unknown => {
   if (kind === CHOOSE) {
     const choice = e.walker.choose(e.step, a as number)
     e.choices.push(choice)

@@ -21,8 +21,7 @@
  *
  * @internal
  */
-import type { Engine } from "./engine.ts"
-import { UNWIND } from "./execution.ts"
+import { type Execution, type Spinning, UNWIND } from "./execution.ts"
 import { type Cell, type ViewMeta } from "./memory.ts"
 import { native } from "./natives.ts"
 import { ADD, AND, COMPARE_EXCHANGE, EXCHANGE, LOAD, OR, PLAIN_LOAD, PLAIN_STORE, STORE, SUB, WAIT, XOR } from "./op.ts"
@@ -40,8 +39,8 @@ interface Verdict {
   readonly values: ReadonlyArray<unknown>
 }
 
-export class Spin {
-  readonly #engine: Engine
+export class Spin implements Spinning {
+  readonly #engine: Execution
   /** The thread being probed, or -1. */
   probing = -1
   #turns = 0
@@ -75,7 +74,7 @@ export class Spin {
   #hopeless = 0
   readonly #where: Array<ReadonlyArray<Cell>> = []
 
-  constructor(engine: Engine) {
+  constructor(engine: Execution) {
     this.#engine = engine
     const n = engine.threads
     this.#lows = new Int32Array(n)

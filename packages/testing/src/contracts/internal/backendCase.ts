@@ -1,0 +1,19 @@
+/**
+ * A case of the contract of backends.
+ *
+ * @internal
+ */
+import type { Backend } from "@selvedge/core/workers/Backend"
+import type * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface Case {
+  /** A sentence about behaviour, with the requirements it shows. */
+  readonly title: string
+  readonly needs?: "isolation" | "shared memory" | "separate memory" | undefined
+  readonly run: Effect.Effect<void, unknown, Backend | Scope.Scope>
+}
