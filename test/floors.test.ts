@@ -166,6 +166,23 @@ describe("floors", () => {
     assert.deepStrictEqual(checkFloors(root).violations, [])
   })
 
+  it("names a circle of imports, of types too, by its shortest way round, and lets a file be loaded by its URL [X1]", () => {
+    const root = temporaryFolder()
+    writeFiles(root, {
+      "packages/core/src/tasks/A.ts": `\nimport { b } from "./internal/b.ts"\n`,
+      "packages/core/src/tasks/internal/b.ts": `export type { C } from "@selvedge/core/tasks/C"\n`,
+      "packages/core/src/tasks/C.ts": `const later = await import("./A.ts")\n`
+    })
+    const found = checkFloors(root).violations.map(
+      ({ file, line, message, rule }) => `${file}:${line} ${rule} ${message}`
+    )
+    assert.deepStrictEqual(found, [
+      "packages/core/src/tasks/A.ts:2 circle imports come back to where they began: A.ts → internal/b.ts → C.ts → A.ts"
+    ])
+    writeFiles(root, { "packages/core/src/tasks/C.ts": `const later = new URL("./A.ts", import.meta.url)\n` })
+    assert.deepStrictEqual(checkFloors(root).violations, [])
+  })
+
   it("lets a test look into its own package's internals [X1]", () => {
     const line = `import { tree } from "../../src/shutdown/internal/tree.ts"`
     assert.deepStrictEqual(reported("packages/core/test/shutdown/tree.test.ts", line), [])

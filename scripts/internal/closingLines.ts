@@ -11,7 +11,7 @@
 import { readFileSync, writeFileSync } from "node:fs"
 import * as path from "node:path"
 import { filesOf } from "./files.ts"
-import type { Violation } from "./floorRules.ts"
+import type { Violation } from "./violation.ts"
 
 interface Manifest {
   readonly exports?: Readonly<Record<string, unknown>>

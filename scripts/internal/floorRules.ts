@@ -21,21 +21,17 @@
  *    `node` and `testing`, and the checker's instrumentation, ask the machine.
  * 9. `model`: a model of core or node imports the shipped internals it explores,
  *    itself or by way of what it shares with other models.
+ * 10. `circle`: no file imports itself by way of others; imports of types count.
  *
  * @internal
  */
 import { readFileSync } from "node:fs"
 import { isBuiltin } from "node:module"
 import * as path from "node:path"
+import { circleProblems } from "./circles.ts"
 import { filesOf } from "./files.ts"
 import { importsOf, lineAt, read, type Source } from "./source.ts"
-
-export interface Violation {
-  readonly file: string
-  readonly line: number
-  readonly rule: string
-  readonly message: string
-}
+import type { Violation } from "./violation.ts"
 
 /** Families of core and their floors; floor 0 is the cellar everybody may use. */
 export const coreFloors: Readonly<Record<string, number>> = {
@@ -205,7 +201,7 @@ const modelProblems = (file: string, sources: ReadonlyMap<string, Source>): Read
   return [{ file, line: 1, rule: "model", message }]
 }
 
-/** Every violation of rules 1 to 9 in the workspace at `root`, and how many files were looked at. */
+/** Every violation of rules 1 to 10 in the workspace at `root`, and how many files were looked at. */
 export const checkFloors = (
   root: string
 ): { readonly files: number; readonly violations: ReadonlyArray<Violation> } => {
@@ -213,12 +209,14 @@ export const checkFloors = (
     "packages/*/src/**/*.ts",
     "packages/*/test/**/*.ts",
     "examples/**/*.ts",
-    "bench/**/*.ts"
+    "bench/**/*.ts",
+    "scripts/**/*.ts",
+    "test/**/*.ts"
   ])
   const sources = new Map(files.map((file) => [file, read(readFileSync(path.join(root, file), "utf8"))]))
-  const violations = [...sources].flatMap(([file, source]) => [
-    ...checkFile(file, source),
-    ...modelProblems(file, sources)
-  ])
+  const violations = [
+    ...[...sources].flatMap(([file, source]) => [...checkFile(file, source), ...modelProblems(file, sources)]),
+    ...circleProblems(sources)
+  ]
   return { files: files.length, violations }
 }

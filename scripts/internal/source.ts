@@ -99,6 +99,8 @@ export const lineAt = (text: string, offset: number): number => text.slice(0, of
 export interface Import {
   readonly specifier: string
   readonly line: number
+  /** Named as a file to load elsewhere or later; whoever names it does not depend on what is in it. */
+  readonly byUrl: boolean
 }
 
 const beforeSpecifier =
@@ -106,6 +108,9 @@ const beforeSpecifier =
 
 /** Every module a file names, in order. */
 export const importsOf = (source: Source): ReadonlyArray<Import> =>
-  source.literals
-    .filter((literal) => beforeSpecifier.test(source.code.slice(Math.max(0, literal.start - 60), literal.start)))
-    .map((literal) => ({ specifier: literal.value, line: lineAt(source.text, literal.start) }))
+  source.literals.flatMap((literal) => {
+    const before = beforeSpecifier.exec(source.code.slice(Math.max(0, literal.start - 60), literal.start))
+    if (before === null) return []
+    const byUrl = /^(?:new|import\.meta)/.test(before[0])
+    return [{ specifier: literal.value, line: lineAt(source.text, literal.start), byUrl }]
+  })
