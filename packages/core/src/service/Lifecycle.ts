@@ -11,7 +11,9 @@
  *      └────────────┴────────────┴──────────────────────▲
  * ```
  *
- * Ready means: `running`, and nobody has asked to stop.
+ * Ready means: `running`, nobody has asked to stop, and every container has a ready worker for each of its services. While
+ * the only worker of a service waits for its next life the service is not ready; with that life it is again. A container
+ * that gave up, or that was stopped while its scope is open, keeps it off; one whose scope closes counts no more.
  *
  * @since 0.1.0
  */
@@ -34,7 +36,7 @@ export interface Shape {
   readonly isReady: Effect.Effect<boolean>
   /** `isReady` for plain callbacks, such as a `node:http` handler. */
   readonly isReadyUnsafe: () => boolean
-  /** Waits until the service is ready for the first time. */
+  /** Waits until the service is ready for the first time. One that is asked to stop before never is. */
   readonly awaitReady: Effect.Effect<void>
   /**
    * Runs a hook when the service stops accepting: close a listener, answer 503. Hooks run side by side. Registered after
@@ -86,7 +88,7 @@ export const isReady: Effect.Effect<boolean, never, Lifecycle> = Lifecycle.use((
 export const stage: Effect.Effect<Stage, never, Lifecycle> = Lifecycle.use((life) => life.stage)
 
 /**
- * Waits until the service is ready for the first time.
+ * Waits until the service is ready for the first time. One that is asked to stop before never is.
  *
  * @category operations
  * @since 0.1.0

@@ -301,8 +301,7 @@ const drive = Effect.fnUntraced(function* <A, E>(
     effect && ((token) => around.provide(effect, services, token))
   let run: Fiber.Fiber<unknown, unknown> | undefined
   if (Option.isSome(started.services)) {
-    if (life.reason === undefined) life.stage = "running"
-    Deferred.doneUnsafe(around.ready, Exit.void)
+    if (life.reason === undefined) life.advance("running")
     life.reload.ready(options.onReload && around.provide(options.onReload, services, life.root))
     run =
       options.run &&
@@ -344,7 +343,7 @@ const runMain = (life: Life, run: Effect.Effect<unknown, unknown>): Fiber.Fiber<
 }
 
 const finish = (life: Life): Outcome => {
-  life.stage = "stopped"
+  life.advance("stopped")
   const report = Results.report(life)
   const { exitCode } = report
   life.feed.finished(report)

@@ -28,6 +28,7 @@ import { childOf } from "./internal/childHandle.ts"
 import { Fleet, type Strategy } from "./internal/fleet.ts"
 import type { Place } from "./internal/place.ts"
 import { checkGrace, graceOf, start, whenClosed } from "./internal/prepare.ts"
+import * as Readiness from "./internal/readiness.ts"
 import * as Requests from "./internal/requests.ts"
 import * as Stopping from "./internal/stopping.ts"
 import { decide } from "./internal/supervision.ts"
@@ -159,21 +160,30 @@ export const makeFleet = Effect.fnUntraced(function* (
   const policy = options?.policy ?? {}
   const recover = options?.recover
   const workforce = yield* Workforce
+  const changed = workforce.changedUnsafe
+  // A container whose scope closes is wanted no longer, although it is still there to be drained.
+  let isWanted = true
   return yield* Effect.acquireRelease(
     Effect.sync(() => {
-      const fleet = new Fleet({ ...checked, backend, pool, frames, policy, recover, context, gaveUp, childOf, decide })
+      const told = { policy, recover, gaveUp, changed, childOf, decide }
+      const fleet = new Fleet({ ...checked, backend, pool, frames, context, ...told })
       const leave = workforce.enrolUnsafe({
         name: checked.name,
         rowsUnsafe: () => rowsOf(fleet),
+        isReadyUnsafe: () => !isWanted || Readiness.isReady(fleet),
+        isAliveUnsafe: () => !isWanted || Readiness.isAlive(fleet),
         drain: (limits) => Stopping.stop(fleet, limits)
       })
       return { fleet, leave }
     }),
     ({ fleet, leave }) =>
-      Effect.andThen(
-        Stopping.stop(fleet, Stopping.limits(fleet, checked.graceMillis, "scope closed")),
-        Effect.andThen(Effect.sync(leave), fleet.hooks.end)
-      )
+      Effect.suspend(() => {
+        isWanted = false
+        return Effect.andThen(
+          Stopping.stop(fleet, Stopping.limits(fleet, checked.graceMillis, "scope closed")),
+          Effect.andThen(Effect.sync(leave), fleet.hooks.end)
+        )
+      })
   ).pipe(Effect.map(({ fleet }) => fleet))
 })
 
@@ -274,7 +284,7 @@ export const shapeOf = (fleet: Fleet): Container => {
     size: Effect.sync(() => fleet.places.length),
     running: Effect.sync(() => fleet.places.filter((place) => place.life !== undefined).length),
     stopping: Effect.sync(() => fleet.phase !== "Open"),
-    isReady: Effect.sync(() => isReady(fleet)),
+    isReady: Effect.sync(() => Readiness.isReady(fleet)),
     status: Effect.sync(statusUnsafe),
     statusUnsafe,
     statistics: Effect.sync(() => fleet.counts.read(fleet.nowMillis())),
@@ -298,14 +308,6 @@ export const shapeOf = (fleet: Fleet): Container => {
         return yield* Stopping.stop(fleet, Stopping.limits(fleet, millis, "stop"))
       })
   }
-}
-
-const isReady = (fleet: Fleet): boolean => {
-  const services = new Set(fleet.places.map((place) => place.spec.name))
-  return (
-    fleet.phase === "Open" &&
-    Array.from(services).every((service) => fleet.places.some((place) => place.spec.name === service && place.isReady))
-  )
 }
 
 /** @internal */

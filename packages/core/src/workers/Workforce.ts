@@ -1,5 +1,6 @@
 /**
- * Where containers enrol with the service around them, so that its plan can drain them (phase _workers_ of docs/shutdown.md).
+ * Where containers enrol with the service around them, so that it knows whether they serve, and so that
+ * its plan can drain them (phase _workers_ of docs/shutdown.md).
  *
  * `Main` provides one; without it nobody drains a container but its own scope.
  *
@@ -38,6 +39,13 @@ export interface Member {
   readonly name: string
   /** One row for each of its workers, for dumps. */
   readonly rowsUnsafe: () => ReadonlyArray<Row>
+  /** Whether each of its services has a ready worker. */
+  readonly isReadyUnsafe: () => boolean
+  /**
+   * Whether each of its services has a worker that owes no sign of life. A container that gave up, or a service whose last
+   * worker failed for good, is not alive.
+   */
+  readonly isAliveUnsafe: () => boolean
   /** Stops all of its workers; gives the names of those left behind. Ends by the limits whatever the workers do. */
   readonly drain: (limits: Limits) => Effect.Effect<ReadonlyArray<string>>
 }
@@ -49,6 +57,8 @@ export interface Member {
 export interface Shape {
   /** Enrols; what it returns takes the member out again. */
   readonly enrolUnsafe: (member: Member) => () => void
+  /** A member calls it after every change of its workers. */
+  readonly changedUnsafe: () => void
 }
 
 /**
@@ -58,5 +68,5 @@ export interface Shape {
  * @since 0.1.0
  */
 export const Workforce: Context.Reference<Shape> = Context.Reference<Shape>("@selvedge/core/Workforce", {
-  defaultValue: () => ({ enrolUnsafe: () => () => undefined })
+  defaultValue: () => ({ enrolUnsafe: () => () => undefined, changedUnsafe: () => undefined })
 })

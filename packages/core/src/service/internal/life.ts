@@ -37,6 +37,7 @@ import { WorkerContext } from "../../workers/WorkerContext.ts"
 import type * as Workforce from "../../workers/Workforce.ts"
 import type { GuardShape } from "../Guard.ts"
 import type { Stage } from "../Lifecycle.ts"
+import { Changes } from "./changes.ts"
 import type { Course, Fault, StartStep } from "./course.ts"
 import * as Feed from "./feed.ts"
 import { Reload } from "./reload.ts"
@@ -69,6 +70,10 @@ export class Life implements Course {
   /** The caller's services: clock, loggers, and what hooks of the caller need. */
   readonly context: Context.Context<never>
   stage: Stage = "preStart"
+  /** Somebody may want to know of every move. */
+  readonly changes = new Changes()
+  /** It was ready once. */
+  wasReady = false
   readonly reload: Reload
   /** Counters and flight recorder, where there are any. */
   readonly feed: Feed.Feed
@@ -122,7 +127,11 @@ export class Life implements Course {
     this.givenNanos = options.givenNanos ?? (() => undefined)
     this.clock = Context.get(options.context, Clock.Clock)
     this.feed = Feed.make(this.context, this.clock)
-    this.reload = new Reload({ context: this.context, isStopping: () => this.reason !== undefined })
+    this.reload = new Reload({
+      context: this.context,
+      isStopping: () => this.reason !== undefined,
+      changed: () => this.changed()
+    })
     // The first to wait is the first to be woken, on the spot.
     this.log(Effect.map(this.root.awaitRequested, () => this.beginTimeline()))
     this.stopListening = this.root.listenUnsafe((phase) => {
@@ -159,8 +168,21 @@ export class Life implements Course {
   get failedToStart(): boolean {
     return this.failure !== undefined && this.failure.step !== "run"
   }
+  /** It runs, nobody has asked to stop, and every container has a ready worker for each of its services. */
   get isReady(): boolean {
-    return this.stage === "running" && this.root.requestedUnsafe() === undefined
+    if (this.stage !== "running" || this.root.requestedUnsafe() !== undefined) return false
+    for (const member of this.workforce) if (!member.isReadyUnsafe()) return false
+    return true
+  }
+  /** Waits until it is ready for the first time. */
+  readonly awaitReady: Effect.Effect<void> = Effect.suspend(() => this.changes.until(() => this.wasReady))
+  advance(stage: Stage): void {
+    this.stage = stage
+    this.changed()
+  }
+  changed(): void {
+    this.wasReady ||= this.isReady
+    this.changes.changed()
   }
   get reason(): ShutdownReason.ShutdownReason | undefined {
     return this.root.requestedUnsafe()
@@ -190,6 +212,7 @@ export class Life implements Course {
     this.root.setDeadlineUnsafe(this.deadlineNanos("tasks"))
     this.tellGuard()
     this.feed.requested(this.reason === undefined ? "" : ShutdownReason.describe(this.reason))
+    this.changed()
   }
 
   private onForced(): void {
@@ -198,6 +221,7 @@ export class Life implements Course {
     this.root.setDeadlineUnsafe(this.visibleDeadline())
     this.tellGuard()
     this.feed.forced()
+    this.changed()
   }
 
   /** When a phase must have ended. */
@@ -232,6 +256,7 @@ export class Life implements Course {
     this.root.setDeadlineUnsafe(this.visibleDeadline())
     this.tellGuard()
     this.feed.phase(phase)
+    this.changed()
     return () => {
       this.phases.push({
         phase,

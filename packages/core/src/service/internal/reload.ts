@@ -23,6 +23,8 @@ import * as Failure from "../../internal/failure.ts"
 export interface Options {
   readonly context: Context.Context<never>
   readonly isStopping: () => boolean
+  /** One begins or has ended. */
+  readonly changed: () => void
 }
 
 export class Reload {
@@ -31,6 +33,11 @@ export class Reload {
   private asked = false
   /** The reload that runs. */
   fiber: Fiber.Fiber<void> | undefined = undefined
+  /** How many have begun, and how many have ended. */
+  begun = 0
+  ended = 0
+  /** Why the last one that ended failed, in one line. */
+  failure: string | undefined = undefined
 
   constructor(options: Options) {
     this.options = options
@@ -59,20 +66,26 @@ export class Reload {
   private run(): void {
     this.asked = false
     if (this.handler === undefined || this.options.isStopping()) return
-    const fiber = Effect.runForkWith(this.options.context)(once(this.handler))
+    this.begun++
+    this.options.changed()
+    const fiber = Effect.runForkWith(this.options.context)(this.once(this.handler))
     this.fiber = fiber
     fiber.addObserver(() => {
       this.fiber = undefined
+      this.ended++
+      this.options.changed()
       if (this.asked) this.run()
     })
   }
-}
 
-const once = (handler: Effect.Effect<unknown, unknown>): Effect.Effect<void> =>
-  Effect.flatMap(Effect.exit(handler), (exit) =>
-    Effect.ignoreCause(
-      Exit.isSuccess(exit)
-        ? Effect.logInfo("reloaded")
-        : Failure.log("reload failed; the service goes on as it was", exit.cause)
-    )
-  )
+  private once(handler: Effect.Effect<unknown, unknown>): Effect.Effect<void> {
+    return Effect.flatMap(Effect.exit(handler), (exit) => {
+      this.failure = Exit.isSuccess(exit) ? undefined : Failure.oneLine(exit.cause)
+      return Effect.ignoreCause(
+        Exit.isSuccess(exit)
+          ? Effect.logInfo("reloaded")
+          : Failure.log("reload failed; the service goes on as it was", exit.cause)
+      )
+    })
+  }
+}

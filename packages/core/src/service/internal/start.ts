@@ -50,11 +50,11 @@ export const start = (life: Life, steps: Steps): Effect.Effect<Started> =>
       yield* steps.preStart
       yield* checkpoint(life)
       step = "build"
-      life.stage = "building"
+      life.advance("building")
       const services = yield* steps.build
       yield* checkpoint(life)
       step = "onStart"
-      life.stage = "onStart"
+      life.advance("onStart")
       yield* steps.onStart(services)
       return services
     })

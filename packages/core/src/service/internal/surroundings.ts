@@ -5,7 +5,6 @@
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
@@ -41,7 +40,6 @@ const whoAmI = (life: Life): WorkerContext.Shape =>
 
 /** The services, and how a hook is run with them. */
 export const surroundings = (life: Life) => {
-  const ready = Deferred.makeUnsafe<void>()
   const register =
     (hooks: Array<Hook>, isTooLate: () => boolean): LifecycleModule.Shape["onFlush"] =>
     (name, body) =>
@@ -57,7 +55,7 @@ export const surroundings = (life: Life) => {
     stage: Effect.sync(() => life.stage),
     isReady: Effect.sync(() => life.isReady),
     isReadyUnsafe: () => life.isReady,
-    awaitReady: Deferred.await(ready),
+    awaitReady: life.awaitReady,
     onStopAccepting: register(life.stopHooks, () => life.stoppedAccepting),
     onFlush: register(life.flushHooks, () => life.flushing)
   }
@@ -70,17 +68,19 @@ export const surroundings = (life: Life) => {
     Context.add(Workforce, {
       enrolUnsafe: (member) => {
         life.workforce.add(member)
+        life.changed()
         const source = { subject: "workers", name: member.name, read: workerRows(member) } as const
         const forget = Context.get(life.inspected, DumpSources).addUnsafe(source)
         return () => {
           life.workforce.delete(member)
           forget()
+          life.changed()
         }
-      }
+      },
+      changedUnsafe: () => life.changed()
     })
   )
   return {
-    ready,
     context,
     /** A hook in a scope of its own, with the layer's services and a token. `ended` is told before the scope closes. */
     provide: (

@@ -33,7 +33,7 @@ import type { OrdinalPool } from "../OrdinalPool.ts"
 import type { Event, Policy } from "../Policy.ts"
 import { Counts } from "../Statistics.ts"
 import * as WorkerContext from "../WorkerContext.ts"
-import type * as WorkerExit from "../WorkerExit.ts"
+import * as WorkerExit from "../WorkerExit.ts"
 import { Hooks } from "./hooks.ts"
 import type { Life } from "./life.ts"
 import { Place } from "./place.ts"
@@ -55,6 +55,8 @@ export interface Setup {
   readonly context: Context.Context<never>
   /** A supervisor that gives up tells the surrounding service. */
   readonly gaveUp: (error: RestartIntensityExceeded) => void
+  /** The surrounding service is told after every change. */
+  readonly changed: () => void
   readonly childOf: (fleet: Fleet, place: Place) => Child
   /** What becomes of a place whose life has ended: `supervision.ts`. */
   readonly decide: (fleet: Fleet, place: Place, exit: WorkerExit.WorkerExit) => void
@@ -83,6 +85,8 @@ export class Fleet {
   /** The stop of the whole container, once there is one. */
   stopRun: { done: boolean; leftBehind: ReadonlyArray<string> } | undefined = undefined
   places: Array<Place> = []
+  /** Services whose last worker failed and is not started again. */
+  readonly lost = new Set<string>()
   private readonly children = new Map<Place, Child>()
   private readonly timers = new Map<Life, Fiber.Fiber<void>>()
   private readonly serviceOrdinals = new Map<string, Set<number>>()
@@ -134,6 +138,7 @@ export class Fleet {
         })
     )
     this.places.push(...places)
+    for (const { name } of specs) this.lost.delete(name)
     return places
   }
 
@@ -154,13 +159,16 @@ export class Fleet {
     const { name } = place.spec
     const taken = this.serviceOrdinals.get(name)
     taken?.delete(place.serviceOrdinal)
-    if (taken?.size === 0) this.serviceOrdinals.delete(name)
+    if (taken?.size !== 0) return
+    this.serviceOrdinals.delete(name)
+    if (!place.isDismissed && !WorkerExit.isSuccess(exit)) this.lost.add(name)
   }
 
   /** After all of a change: nothing waits on what it knows no better. */
   changed(): void {
     if (this.phase === "Stopping" && this.places.length === 0) this.phase = "Stopped"
     this.watchers.changed()
+    this.setup.changed()
   }
 
   /** The next ready worker in turn, of those that match. */
