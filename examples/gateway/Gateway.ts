@@ -2,11 +2,11 @@
  * The gateway, put together.
  *
  * ```text
- *                 parse                      ┌▶ worker 0: counts ─▶ gateway.0.sqlite
- *   POST /ingest ◀─────▶ Workers ──▶ ring ───┤     (restored at the start, and after a crash)
- *    (RpcHandler)           ▲                └▶ worker 1: counts ─▶ gateway.1.sqlite
- *                           │ summaries
- *                        Totals ──▶ GET /top, GET /stream
+ *              parse ─▶ parsers                    ┌▶ shard 0: counts ─▶ gateway.0.sqlite
+ *   POST /ingest ◀────────── Workers ──▶ ring ─────┤     (restored at the start, and after a crash)
+ *    (RpcHandler)               ▲                  └▶ shard 1: counts ─▶ gateway.1.sqlite
+ *                               │ summaries
+ *                            Totals ──▶ GET /top, GET /stream
  * ```
  */
 import type { TaskKind } from "@selvedge/core"

@@ -27,6 +27,7 @@ const declared = {
     max: "1 minute"
   }),
   workers: Setting.integer("GATEWAY_WORKERS", "workers", { default: 2, min: 1, max: 64 }),
+  parsers: Setting.integer("GATEWAY_PARSERS", "parsers", { default: 2, min: 1, max: 64 }),
   restarts: Setting.integer("GATEWAY_RESTARTS", "restarts", { default: 3, min: 0, max: 1e6 }),
   bufferedEvents: Setting.integer("GATEWAY_BUFFERED_EVENTS", "bufferedEvents", { default: 16_384, min: 1, max: 1e6 }),
   maxKeys: Setting.integer("GATEWAY_MAX_KEYS", "maxKeys", { default: 100_000, min: 1, max: 1e7 }),
@@ -50,6 +51,8 @@ interface Shape {
   /** The file of one worker: `gateway.sqlite` becomes `gateway.0.sqlite`. */
   readonly fileOf: (ordinal: number) => string
   readonly workers: number
+  /** How many workers parse lines. */
+  readonly parsers: number
   /** How many restarts of workers within 5 seconds are not too many. */
   readonly restarts: number
   /** Events between a request and a snapshot, the next power of two of them; a full ring slows the senders down. */
@@ -77,6 +80,7 @@ export class Settings extends Context.Service<Settings, Shape>()("gateway/Settin
       database,
       fileOf: (ordinal) => Path.join(dir, `${name}.${ordinal}${ext}`),
       workers: yield* declared.workers.resolve(undefined),
+      parsers: yield* declared.parsers.resolve(undefined),
       restarts: yield* declared.restarts.resolve(undefined),
       whenUnusable: yield* declared.whenUnusable.resolve(undefined),
       snapshotEvery: yield* declared.snapshotEvery.resolve(undefined),

@@ -7,9 +7,14 @@ import * as Data from "effect/Data"
 export class SnapshotUnusable extends Data.TaggedError("SnapshotUnusable")<{
   readonly path: string
   readonly why: string
+  /** Somebody has it open; that may pass. */
+  readonly isLocked?: boolean
 }> {
   override get message(): string {
-    return `GATEWAY_DB ${this.path} cannot be used: ${this.why}. It was left as it is; with GATEWAY_WHEN_UNUSABLE=begin-anew a file is moved aside and the gateway starts empty`
+    const told = `GATEWAY_DB ${this.path} cannot be used: ${this.why}. It was left as it is`
+    return this.isLocked === true
+      ? told
+      : `${told}; with GATEWAY_WHEN_UNUSABLE=begin-anew a file is moved aside and the gateway starts empty`
   }
 }
 
@@ -23,6 +28,9 @@ export class SnapshotFailed extends Data.TaggedError("SnapshotFailed")<{
   }
 }
 
+/** SQLITE_BUSY and SQLITE_LOCKED. */
+const LOCKED: ReadonlyArray<number> = [5, 6]
+
 const meanings: Readonly<Record<number, string>> = {
   3: "access to it is denied",
   5: "it is locked by another process",
@@ -35,10 +43,14 @@ const meanings: Readonly<Record<number, string>> = {
   26: "it is not an SQLite database"
 }
 
+const codeOf = (error: unknown): number =>
+  typeof error === "object" && error !== null && "errcode" in error ? Number(error.errcode) & 0xff : 0
+
+export const isLocked = (error: unknown): boolean => LOCKED.includes(codeOf(error))
+
 /** An error of `node:sqlite` for people: our words for its primary code, then its own. */
 export const describe = (error: unknown): string => {
   const own = error instanceof Error ? error.message : String(error)
-  const code = typeof error === "object" && error !== null && "errcode" in error ? Number(error.errcode) & 0xff : 0
-  const meaning = meanings[code]
+  const meaning = meanings[codeOf(error)]
   return meaning === undefined ? own : `${meaning} (${own})`
 }

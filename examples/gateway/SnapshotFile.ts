@@ -1,7 +1,7 @@
 /**
- * The SQLite file of one worker.
+ * The SQLite file of one shard.
  *
- * Opening takes the file for this worker alone, so no two ever write the same one, and reads it as a whole: a
+ * Opening takes the file for this life of its worker alone, so no two ever write the same one, and reads it as a whole: a
  * file that is locked, not ours, corrupt or inconsistent is refused before anything is served. Each write is one
  * transaction, so whatever happens in the middle of it the file holds the snapshot before.
  *
@@ -14,10 +14,12 @@
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import type * as Scope from "effect/Scope"
+import * as Exit from "effect/Exit"
+import * as Schedule from "effect/Schedule"
+import * as Scope from "effect/Scope"
 import { existsSync, renameSync, statSync } from "node:fs"
 import { DatabaseSync } from "node:sqlite"
-import { describe, SnapshotFailed, SnapshotUnusable } from "./SnapshotError.ts"
+import { describe, isLocked, SnapshotFailed, SnapshotUnusable } from "./SnapshotError.ts"
 import type { Aggregate, Table } from "./Table.ts"
 
 export interface SnapshotFile {
@@ -30,12 +32,14 @@ export interface SnapshotFile {
   readonly write: (table: Table, number: number) => Effect.Effect<void, SnapshotFailed>
 }
 
-/** Opens the file, or moves one aside that cannot be used. */
+/** Opens the file, or moves one aside that cannot be used. One that somebody has open can be. */
 export const openOrBeginAnew = (
   path: string,
   workers: number
 ): Effect.Effect<SnapshotFile, SnapshotUnusable, Scope.Scope> =>
-  Effect.catch(open(path, workers), (problem) => Effect.andThen(moveAside(problem), open(path, workers)))
+  Effect.catch(openWhenFree(path, workers), (problem) =>
+    problem.isLocked === true ? Effect.fail(problem) : Effect.andThen(moveAside(problem), open(path, workers))
+  )
 
 /** "Selv" in ASCII: marks a file as ours. */
 const APPLICATION_ID = 0x53656c76
@@ -57,13 +61,13 @@ const SCHEMA = `
 
 export const open = (path: string, workers: number): Effect.Effect<SnapshotFile, SnapshotUnusable, Scope.Scope> =>
   Effect.gen(function* () {
-    const unusable = (why: string) => new SnapshotUnusable({ path, why })
+    const unusable = (error: unknown) => new SnapshotUnusable({ path, why: describe(error), isLocked: isLocked(error) })
     const db = yield* Effect.acquireRelease(
-      Effect.try({ try: () => new DatabaseSync(path, { timeout: 200 }), catch: (error) => unusable(describe(error)) }),
+      Effect.try({ try: () => new DatabaseSync(path, { timeout: 200 }), catch: unusable }),
       (db) => Effect.sync(() => db.close())
     )
-    const found = yield* Effect.try({ try: () => check(db, workers), catch: (error) => unusable(describe(error)) })
-    if (typeof found === "string") return yield* unusable(found)
+    const found = yield* Effect.try({ try: () => check(db, workers), catch: unusable })
+    if (typeof found === "string") return yield* new SnapshotUnusable({ path, why: found })
     let stored = found.number
     const write = (table: Table, number: number) =>
       Effect.suspend(() =>
@@ -73,6 +77,18 @@ export const open = (path: string, workers: number): Effect.Effect<SnapshotFile,
       )
     return { path, ...found, write } satisfies SnapshotFile
   })
+
+/** Whoever had it before may be a moment from letting it go. */
+const UNTIL_FREE = Schedule.max([Schedule.spaced("20 millis"), Schedule.recurs(20)])
+
+/** As `open`, and waits a few seconds for a lock. */
+export const openWhenFree: typeof open = Effect.fnUntraced(function* (path, workers) {
+  const scope = yield* Effect.scope
+  const once = Effect.flatMap(Scope.fork(scope), (own) =>
+    Effect.onError(Scope.provide(open(path, workers), own), (cause) => Scope.close(own, Exit.failCause(cause)))
+  )
+  return yield* Effect.retry(once, { schedule: UNTIL_FREE, while: (problem) => problem.isLocked === true })
+})
 
 /** The rows of the file, made if it was empty, or what is wrong with it. */
 const check = (db: DatabaseSync, workers: number): Pick<SnapshotFile, "restored" | "number"> | string => {

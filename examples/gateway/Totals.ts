@@ -1,5 +1,5 @@
 /**
- * What the workers have counted, added up. Every key is one worker's, so nothing is counted twice; only `(other)` is everybody's.
+ * What the workers have counted, added up. Every key is of one shard, so nothing is counted twice; only `(other)` is everybody's.
  *
  * `latest` is looked up every so often by a background loop, for all clients of the event stream together; it never falls, also while a
  * worker that died counts again what it had not stored.
@@ -10,7 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { Settings } from "./Settings.ts"
 import { type Aggregate, byCount, merge } from "./Table.ts"
-import type { Summary } from "./worker/requests.ts"
+import type { NotMine, Summary } from "./worker/requests.ts"
 import { Workers } from "./Workers.ts"
 
 export interface Total {
@@ -27,7 +27,7 @@ export class Totals extends Context.Service<
   {
     readonly latest: () => Total
     /** As of now: everything that was acknowledged before is in it. */
-    readonly ask: (n: number) => Effect.Effect<Total, ContainerError.RequestFailed>
+    readonly ask: (n: number) => Effect.Effect<Total, ContainerError.RequestFailed | NotMine>
   }
 >()("gateway/Totals") {
   static readonly layer = Layer.effect(

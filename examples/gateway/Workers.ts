@@ -1,7 +1,7 @@
 /**
- * The workers behind the routes: threads that parse lines and count events, and the ring that feeds them.
+ * The workers behind the routes: some parse lines, others count events, each its own shard of them, fed by a ring.
  *
- * A request's lines are parsed by any worker; one that dies in the middle is replaced by another, because parsing changes nothing.
+ * A request's lines are parsed by any parser; one that dies in the middle is replaced by another, because parsing changes nothing.
  * Good events are numbered and published, and with that they are acknowledged: whoever counts them, in this life or the next, finds
  * them in the ring until their count is on the disk. The ring lives in this process: when this process is killed, what no worker has
  * stored is lost.
@@ -14,29 +14,23 @@ import {
   Lifecycle,
   Producer,
   Ring,
-  SharedMemory,
-  WorkerExit
+  SharedMemory
 } from "@selvedge/core"
 import * as Context from "effect/Context"
-import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import type { Event } from "./Event.ts"
 import { Settings } from "./Settings.ts"
 import * as SnapshotFile from "./SnapshotFile.ts"
-import { EventRecord, ownerOf, REGION, workerOf } from "./worker/EventRecord.ts"
+import { EventRecord, ownerOf, REGION, shardOf } from "./worker/EventRecord.ts"
 import * as Ask from "./worker/requests.ts"
+import * as StoreRest from "./worker/storeRest.ts"
 
 /** What a line is. */
 export type Parsed = { readonly event: Event } | { readonly problem: string }
 
-/** The workers' last snapshots are not what they should be. */
-export class NotStored extends Data.TaggedError("NotStored")<{ readonly ends: ReadonlyArray<string> }> {
-  override get message(): string {
-    return `not every worker stored its last snapshot: ${this.ends.join("; ")}`
-  }
-}
+type Failed = ContainerError.RequestFailed | Ask.NotMine
 
 export class Workers extends Context.Service<
   Workers,
@@ -46,7 +40,7 @@ export class Workers extends Context.Service<
     /** Waits for room in the ring. `false`: it is too late, none of them was taken. */
     readonly publish: (events: ReadonlyArray<Event>) => Effect.Effect<boolean>
     /** What every worker has counted, at least of what was published before; with its `n` greatest rows. */
-    readonly summaries: (n: number) => Effect.Effect<ReadonlyArray<Ask.Summary>, ContainerError.RequestFailed>
+    readonly summaries: (n: number) => Effect.Effect<ReadonlyArray<Ask.Summary>, Failed>
     readonly status: Container.Container["status"]
   }
 >()("gateway/Workers") {}
@@ -54,18 +48,22 @@ export class Workers extends Context.Service<
 /** So many events are published at a time; a request with more waits in between. */
 const BATCH = 256
 
-/** A worker that died is back within a second; what is asked meanwhile waits for it. */
+/** A worker that died, or is replaced, is back within a second; what is asked meanwhile waits for it. */
 const UNTIL_BACK = Schedule.max([Schedule.spaced("10 millis"), Schedule.recurs(1_000)])
 
-const mayComeBack = ({ reason }: ContainerError.RequestFailed): boolean =>
-  reason === "WorkerGone" || reason === "NoWorker" || reason === "Stopping"
+const mayComeBack = (failed: Failed): boolean =>
+  failed._tag === "NotMine" ||
+  failed.reason === "WorkerGone" ||
+  failed.reason === "NoWorker" ||
+  failed.reason === "Stopping"
+
 /** Looks at every file before a worker opens it: what cannot be used is told in one line, and nothing has started. */
 const lookAtFiles = Effect.gen(function* () {
   const { fileOf, whenUnusable, workers } = yield* Settings
-  const open = whenUnusable === "begin-anew" ? SnapshotFile.openOrBeginAnew : SnapshotFile.open
+  const open = whenUnusable === "begin-anew" ? SnapshotFile.openOrBeginAnew : SnapshotFile.openWhenFree
   let [events, keys, number] = [0, 0, 0]
-  for (let ordinal = 0; ordinal < workers; ordinal++) {
-    const file = yield* Effect.scoped(open(fileOf(ordinal), workers))
+  for (let shard = 0; shard < workers; shard++) {
+    const file = yield* Effect.scoped(open(fileOf(shard), workers))
     for (const { count } of file.restored) events += count
     keys += file.restored.length
     number = Math.max(number, file.number)
@@ -75,7 +73,8 @@ const lookAtFiles = Effect.gen(function* () {
 })
 
 const make = Effect.gen(function* () {
-  const { bufferedEvents, restarts, workers } = yield* Settings
+  const settings = yield* Settings
+  const { bufferedEvents, parsers, restarts, workers } = settings
   let number = yield* lookAtFiles
 
   const ring = yield* Ring.make({
@@ -90,15 +89,12 @@ const make = Effect.gen(function* () {
   yield* DumpSources.addRegion("events", ring.core.memory.byteLength)
   const producer = yield* Producer.make(ring)
 
-  const ends = new Map<number, WorkerExit.WorkerExit>()
   const container = yield* Container.make({
     name: "gateway workers",
-    capacity: workers,
     critical: true,
     intensity: { max: restarts, period: "5 seconds" },
     // Its seat is vacant then: the ring keeps what its next life has to count.
-    recover: (dead) => Ring.recover(ring, ownerOf(dead)),
-    policy: { exited: ({ exit, facts }) => Effect.sync(() => ends.set(facts.ordinal, exit)) }
+    recover: (dead) => Ring.recover(ring, ownerOf(dead))
   })
   yield* container.run({
     name: "aggregate",
@@ -106,30 +102,27 @@ const make = Effect.gen(function* () {
     regions: { [REGION]: ring.core.memory },
     count: workers
   })
+  yield* container.run({
+    name: "parse",
+    program: Backend.module(new URL("./worker/parse.ts", import.meta.url)),
+    count: parsers
+  })
   yield* container.awaitReady
-  // After the workers were drained: what was acknowledged is on the disk, or the exit code says otherwise.
-  yield* Lifecycle.onFlush(
-    "last snapshots",
-    Effect.suspend(() => {
-      const bad = Array.from(ends).filter(([, exit]) => !WorkerExit.isSuccess(exit))
-      const told = bad.map(([ordinal, exit]) => `worker ${ordinal} ${WorkerExit.describe(exit)}`)
-      return told.length === 0 ? Effect.void : Effect.fail(new NotStored({ ends: told }))
-    })
-  )
+  yield* Lifecycle.onFlush("last snapshots", Effect.provideService(StoreRest.storeRest(ring), Settings, settings))
 
   const publish = (events: ReadonlyArray<Event>): Effect.Effect<boolean> =>
     Producer.publishWith(producer, events.length, (slot, at) => {
       const { key, value } = events[at]!
       slot.number = ++number
       slot.value = value
-      slot.worker = workerOf(key, workers)
+      slot.shard = shardOf(key, workers)
       slot.key = key
     }).pipe(
       Effect.as(true),
       Effect.catchTag("RingClosed", () => Effect.succeed(false)),
       Effect.orDie
     )
-  /** One worker's summary, once it has seen an event; what it told before is never taken back. */
+  /** One shard's summary, once its worker has seen an event; what was told before is never taken back. */
   const summary = (serviceOrdinal: number, n: number, from: number) =>
     container
       .request(Ask.Summarize, n, { service: "aggregate", serviceOrdinal })
@@ -139,7 +132,11 @@ const make = Effect.gen(function* () {
       )
 
   return Workers.of({
-    parse: (lines) => Effect.retry(container.request(Ask.Parse, lines), { schedule: UNTIL_BACK, while: mayComeBack }),
+    parse: (lines) =>
+      Effect.retry(container.request(Ask.Parse, lines, { service: "parse" }), {
+        schedule: UNTIL_BACK,
+        while: mayComeBack
+      }),
     publish: (events) =>
       Effect.gen(function* () {
         const batch = Math.min(BATCH, ring.capacity)
@@ -151,7 +148,7 @@ const make = Effect.gen(function* () {
     summaries: (n) =>
       Effect.suspend(() => {
         const from = number
-        const all = Array.from({ length: workers }, (_, ordinal) => summary(ordinal, n, from))
+        const all = Array.from({ length: workers }, (_, shard) => summary(shard, n, from))
         return Effect.all(all, { concurrency: "unbounded" })
       }),
     status: container.status

@@ -11,12 +11,13 @@ import * as Gateway from "../Gateway.ts"
 
 const links = new Map<number, Backend.Link>()
 
-/** With `forgetful` a worker that is started again is not told the ordinal it had. */
+/** With `forgetful` a worker that is started again is not told the number it had in its service. */
 const grip = (backend: Backend.Shape, forgetful: boolean): Backend.Shape => ({
   ...backend,
   start: (request, listener) => {
-    const { generation, ordinal } = request.context
-    const context = forgetful && generation > 1 ? { ...request.context, ordinal: ordinal + 10 } : request.context
+    const { generation, ordinal, serviceOrdinal } = request.context
+    const told = forgetful && generation > 1 ? serviceOrdinal + 10 : serviceOrdinal
+    const context = { ...request.context, serviceOrdinal: told }
     return Effect.tap(backend.start({ ...request, context }, listener), (link) =>
       Effect.sync(() => links.set(ordinal, link))
     )

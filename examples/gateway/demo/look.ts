@@ -73,7 +73,7 @@ export interface Held {
   readonly keys: number
 }
 
-/** The workers' files, by their ordinals: `gateway.0.sqlite`, `gateway.1.sqlite`. Nothing else that has an ordinal is missed. */
+/** The workers' files, by their shards: `gateway.0.sqlite`, `gateway.1.sqlite`. Nothing else that has a number is missed. */
 export const filesOf = (database: string): ReadonlyArray<string> => {
   const { dir, ext, name } = Path.parse(database)
   return readdirSync(dir)
@@ -94,7 +94,15 @@ export const snapshots = (database: string): Effect.Effect<Held & { readonly fil
   })
 
 const Workers = Schema.Struct({
-  workers: Schema.Array(Schema.Struct({ ordinal: Schema.Int, generation: Schema.Int, state: Schema.String }))
+  workers: Schema.Array(
+    Schema.Struct({
+      name: Schema.String,
+      serviceOrdinal: Schema.Int,
+      ordinal: Schema.Int,
+      generation: Schema.Int,
+      state: Schema.String
+    })
+  )
 })
 
 /** The answer of `GET /workers`. */

@@ -11,8 +11,8 @@ export const steps = {
   },
   load: { shows: "lines of a real log arrive over sockets and are counted", broken: "the log is missing" },
   crash: {
-    shows: "a killed worker is back with its ordinal and its file, and nothing is lost or counted twice",
-    broken: "a worker that is started again is not told its ordinal"
+    shows: "a killed worker is back with its shard and its file, and nothing is lost or counted twice",
+    broken: "a worker that is started again is not told its number"
   },
   readiness: {
     shows: "SIGTERM turns readiness to 503 while requests are still taken",

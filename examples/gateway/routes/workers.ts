@@ -1,5 +1,6 @@
 /**
- * `GET /workers`: who works here. An ordinal stays, a generation is one life of it.
+ * `GET /workers`: who works here. An ordinal stays, a generation is one life of it; of those that count, `serviceOrdinal` is
+ * the shard.
  */
 import * as Effect from "effect/Effect"
 import * as HttpRouter from "effect/http/HttpRouter"
@@ -11,7 +12,15 @@ const workers = Effect.map(
   Effect.flatMap(Workers, ({ status }) => status),
   (rows) =>
     HttpServerResponse.jsonUnsafe({
-      workers: rows.map(({ generation, name, ordinal, place, state }) => ({ name, ordinal, generation, state, place }))
+      workers: rows.map(({ generation, name, ordinal, place, serviceOrdinal, state, text }) => ({
+        name,
+        serviceOrdinal,
+        ordinal,
+        generation,
+        state,
+        text,
+        place
+      }))
     })
 )
 

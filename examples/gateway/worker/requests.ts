@@ -19,7 +19,7 @@ export const Aggregate = Schema.Struct({
   max: Schema.Finite
 })
 
-/** What one worker has counted; `number` is the last event it knows of. */
+/** What has been counted of one shard; `number` is the last event its worker knows of. */
 export const Summary = Schema.Struct({
   events: Schema.Int,
   keys: Schema.Int,
@@ -29,5 +29,12 @@ export const Summary = Schema.Struct({
 
 export type Summary = typeof Summary.Type
 
+/** The worker has not got its shard yet: it waits for the one before it, or reads its file. */
+export class NotMine extends Schema.TaggedError<NotMine>()("NotMine", { shard: Schema.Int }) {
+  override get message(): string {
+    return `shard ${this.shard} is being handed over`
+  }
+}
+
 /** With its `n` greatest rows. */
-export const Summarize = WorkerRequest.make("Summarize", { payload: Schema.Int, success: Summary })
+export const Summarize = WorkerRequest.make("Summarize", { payload: Schema.Int, success: Summary, error: NotMine })
