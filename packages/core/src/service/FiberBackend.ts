@@ -20,6 +20,7 @@ import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import * as Backend from "../workers/Backend.ts"
 import { StartFailed } from "../workers/ContainerError.ts"
+import * as Pulse from "../workers/Pulse.ts"
 import type { Facts } from "../workers/WorkerContext.ts"
 import * as WorkerExit from "../workers/WorkerExit.ts"
 import * as Guard from "./Guard.ts"
@@ -195,7 +196,20 @@ class FiberWorker {
     this.outbox = ways.outbox
     // Who is killed says nothing more, also not what its interruption makes it say.
     const send = (wire: unknown): void => void (this.isKilled || Queue.offerUnsafe(this.outbox, wire))
-    this.life = WorkerLife.make(program, { context: request.context, regions: request.regions, send })
+    const { context, pulse, regions } = request
+    this.life = WorkerLife.make(program, { context, regions, pulse: pulse && this.pulseOf(pulse), send })
+  }
+
+  /** A loop that is blocked does not beat. */
+  private pulseOf(memory: SharedArrayBuffer): Pulse.Writer | undefined {
+    const pulse = Pulse.adopt(memory, this.facts.generation)
+    const isFrozen = (): boolean => !this.flowing.isOpen()
+    return (
+      pulse && {
+        beatUnsafe: (memoryBytes) => (isFrozen() ? undefined : pulse.beatUnsafe(memoryBytes)),
+        progressUnsafe: () => (isFrozen() ? undefined : pulse.progressUnsafe())
+      }
+    )
   }
 
   begin(): void {

@@ -29,6 +29,8 @@ import { ShutdownToken } from "../shutdown/ShutdownToken.ts"
 import type * as TokenTree from "../shutdown/TokenTree.ts"
 import type * as Task from "../tasks/Task.ts"
 import * as TaskRegistry from "../tasks/TaskRegistry.ts"
+import { MemoryUse } from "../workers/MemoryUse.ts"
+import type * as Pulse from "../workers/Pulse.ts"
 import * as WorkerContext from "../workers/WorkerContext.ts"
 import * as WorkerExit from "../workers/WorkerExit.ts"
 import * as WorkerMessage from "../workers/WorkerMessage.ts"
@@ -46,6 +48,8 @@ import type { WorkerProgram } from "./WorkerProgram.ts"
 export interface Options {
   readonly context: WorkerContext.Facts
   readonly regions: Regions
+  /** Where it shows that it lives; by messages where there is none. */
+  readonly pulse?: Pulse.Writer | undefined
   /** Carries an encoded message to the supervisor. Must not throw. */
   readonly send: (wire: unknown) => void
 }
@@ -143,8 +147,23 @@ class Life {
   private beat(everyMillis: number): void {
     this.everyMillis = everyMillis
     if (this.context === undefined || this.beating !== undefined) return
-    const beat = Effect.andThen(Effect.sleep(Math.max(1, everyMillis)), this.status.healthy)
-    this.beating = Effect.runForkWith(this.context)(Effect.forever(beat))
+    const measure = Context.get(this.context, MemoryUse)
+    const beat = Effect.sync(() => this.sayAlive(measure()))
+    this.beating = Effect.runForkWith(this.context)(
+      Effect.forever(Effect.andThen(Effect.sleep(Math.max(1, everyMillis)), beat))
+    )
+  }
+
+  private sayAlive(memoryBytes: number | undefined): void {
+    const { pulse } = this.options
+    if (pulse !== undefined) return pulse.beatUnsafe(memoryBytes)
+    this.send(memoryBytes === undefined ? { _tag: "Healthy" } : { _tag: "Healthy", memoryBytes })
+  }
+
+  private sayProgress(): void {
+    const { pulse } = this.options
+    if (pulse !== undefined) pulse.progressUnsafe()
+    else this.send({ _tag: "Healthy", progress: true })
   }
 
   ask(reason: ShutdownReason.ShutdownReason): void {
@@ -248,7 +267,7 @@ class Life {
 
   private readonly status: StatusShape = {
     ready: this.sayReady,
-    healthy: Effect.sync(() => this.send({ _tag: "Healthy" })),
+    healthy: Effect.sync(() => this.sayProgress()),
     text: (text) => Effect.sync(() => this.send({ _tag: "StatusText", text })),
     problem: (message) => Effect.sync(() => this.send({ _tag: "Problem", message })),
     reloading: Effect.sync(() => this.send({ _tag: "Reloading" })),

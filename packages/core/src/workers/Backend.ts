@@ -72,6 +72,7 @@ export interface Blueprint {
   readonly regions: Regions
   /** For a backend that supervises workers of its own inside one: what they are to be judged by. */
   readonly healthTimeoutMillis?: number | undefined
+  readonly progressTimeoutMillis?: number | undefined
 }
 
 /**
@@ -82,6 +83,11 @@ export interface Blueprint {
  */
 export interface StartRequest extends Blueprint {
   readonly context: Facts
+  /**
+   * Where this life is to show that it lives, if it is to (`Pulse`). A backend whose workers see this memory hands it over; any other
+   * leaves it, and the worker says `Healthy` instead.
+   */
+  readonly pulse?: SharedArrayBuffer | undefined
 }
 
 /**

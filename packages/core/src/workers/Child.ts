@@ -60,6 +60,10 @@ export interface Row {
   readonly text: string | undefined
   /** Where the present life runs: `pid 4711`, `thread 3`. */
   readonly place: string | undefined
+  /** How long ago the present life gave a sign that its loop turns; `undefined` where it is not asked for any, or not ready. */
+  readonly beatAgeMillis: number | undefined
+  /** How much memory the present life uses, as of its last beat; `undefined` where it is not asked for any. */
+  readonly memoryBytes: number | undefined
   /** How the last life that ended did so. */
   readonly lastExit: WorkerExit | undefined
 }

@@ -44,6 +44,11 @@ export interface ChildSpec {
    * not asked.
    */
   readonly healthTimeout?: Duration.Input | undefined
+  /**
+   * How long a ready life may make no progress: its program does not say `WorkerStatus.healthy`. For programs that can turn their loop
+   * and get nowhere. Default: it is not judged by that.
+   */
+  readonly progressTimeout?: Duration.Input | undefined
   /** Delays before restarts; anew after a life that was ready. Default: no delay. When it ends, the supervisor gives up. */
   readonly backoff?: Schedule.Schedule<unknown, unknown> | undefined
 }
@@ -72,6 +77,9 @@ export interface Resolved {
   readonly regions: Regions
   readonly startupTimeout: Duration.Duration
   readonly healthTimeout: Duration.Duration | undefined
+  readonly progressTimeout: Duration.Duration | undefined
+  /** How often a life beats, whoever wants to know; `undefined`: nobody does. */
+  readonly beatEveryMillis: number | undefined
   readonly backoff: Schedule.Schedule<unknown, unknown> | undefined
 }
 
@@ -88,6 +96,10 @@ export const settings = {
 } as const
 
 const checkHealth = Setting.durationOption("healthTimeout", { min: "40 millis", max: "1 hour" })
+const checkProgress = Setting.durationOption("progressTimeout", { min: "40 millis", max: "1 hour" })
+
+/** How often a sign is given, and looked for, within its timeout. */
+export const LOOKS = 4
 
 const restartTypes: ReadonlyArray<unknown> = ["permanent", "transient", "temporary"]
 
@@ -109,6 +121,7 @@ const known: Readonly<Record<keyof ChildSpec, true>> = {
   regions: true,
   startupTimeout: true,
   healthTimeout: true,
+  progressTimeout: true,
   backoff: true
 }
 
@@ -152,7 +165,20 @@ export const resolve = Effect.fnUntraced(function* (
   }
   const startupTimeout = yield* settings.startupTimeout.resolve(spec.startupTimeout)
   const healthTimeout = spec.healthTimeout === undefined ? undefined : yield* checkHealth(spec.healthTimeout)
-  return { name, program, restart: restart ?? "permanent", key, regions, startupTimeout, healthTimeout, backoff }
+  const progressTimeout = spec.progressTimeout === undefined ? undefined : yield* checkProgress(spec.progressTimeout)
+  const beatEveryMillis = healthTimeout && Duration.toMillis(healthTimeout) / LOOKS
+  return {
+    name,
+    program,
+    restart: restart ?? "permanent",
+    key,
+    regions,
+    startupTimeout,
+    healthTimeout,
+    progressTimeout,
+    beatEveryMillis,
+    backoff
+  }
 })
 
 const isProgram = (value: unknown): value is ProgramRef =>

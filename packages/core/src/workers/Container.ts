@@ -271,7 +271,7 @@ const checkOptions = Effect.fnUntraced(function* (options: Options) {
 // The container
 // -----------------------------------------------------------------------------
 
-const rowsOf = (fleet: Fleet): ReadonlyArray<Row> => fleet.places.map((place) => place.row)
+const rowsOf = (fleet: Fleet): ReadonlyArray<Row> => fleet.places.map((place) => place.rowAt(fleet.nowMillis()))
 
 /** @internal */
 export const shapeOf = (fleet: Fleet): Container => {

@@ -37,8 +37,10 @@ export interface Policy {
   readonly exited?: ((event: Event & { readonly exit: WorkerExit }) => Effect.Effect<unknown, unknown>) | undefined
   /** It was not ready in time. Default: kill it. */
   readonly startupFailed?: ((event: Event) => Effect.Effect<"kill" | "wait", unknown>) | undefined
-  /** It gave no sign of life in time. Default: kill it. */
-  readonly healthFailed?: ((event: Event) => Effect.Effect<"kill" | "wait", unknown>) | undefined
+  /** Its loop gave no sign of life in time, or its program made no progress. Default: kill it. */
+  readonly healthFailed?:
+    | ((event: Event & { readonly missing: "beats" | "progress" }) => Effect.Effect<"kill" | "wait", unknown>)
+    | undefined
   /** It sent what no schema allows. Default: kill it. */
   readonly invalidMessage?:
     | ((event: Event & { readonly error: InvalidMessage }) => Effect.Effect<"kill" | "keep", unknown>)

@@ -49,6 +49,7 @@ export const KillReason = Schema.Literals([
   "grace over",
   "startup timeout",
   "health timeout",
+  "progress timeout",
   "invalid message",
   "policy",
   "scope closed"

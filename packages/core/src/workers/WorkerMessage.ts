@@ -39,7 +39,7 @@ export const ToWorker = Schema.Union([
     /** Encoded by the request's own schema. */
     payload: Schema.Unknown
   }),
-  /** Say `Healthy` so often, for as long as the event loop turns. */
+  /** Beat so often, for as long as the event loop turns: in the pulse, or by saying `Healthy`. */
   Schema.TaggedStruct("Beat", { everyMillis: Schema.Finite }),
   /** Nobody waits for the answer any more. */
   Schema.TaggedStruct("Cancel", { id: Schema.Int }),
@@ -63,7 +63,11 @@ export type ToWorker = typeof ToWorker.Type
  */
 export const FromWorker = Schema.Union([
   Schema.TaggedStruct("Ready", {}),
-  Schema.TaggedStruct("Healthy", {}),
+  /** The loop turns; `progress`: the program said so itself. Where there is a pulse, nobody says it. */
+  Schema.TaggedStruct("Healthy", {
+    progress: Schema.optionalKey(Schema.Boolean),
+    memoryBytes: Schema.optionalKey(Schema.Finite)
+  }),
   Schema.TaggedStruct("StatusText", { text: Schema.String }),
   Schema.TaggedStruct("Problem", { message: Schema.String }),
   Schema.TaggedStruct("Reloading", {}),

@@ -16,7 +16,7 @@ import * as Effect from "effect/Effect"
 export interface Shape {
   /** Send work here. Ends the start; only the first one counts. */
   readonly ready: Effect.Effect<void>
-  /** Still making progress. */
+  /** Still making progress: what a `progressTimeout` waits for. */
   readonly healthy: Effect.Effect<void>
   /** A line for people; resets no timeout. */
   readonly text: (text: string) => Effect.Effect<void>

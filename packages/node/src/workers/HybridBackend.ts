@@ -65,12 +65,13 @@ export const make = Effect.fnUntraced(function* (
   const max = options?.intensity?.max ?? 3
   yield* checkMax(max)
   const periodMillis = Duration.toMillis(yield* checkPeriod(options?.intensity?.period ?? "5 seconds"))
-  const inner = ({ exportName, url }: StartData.ModuleRef, { healthTimeoutMillis }: Backend.StartRequest): Inner => ({
+  const inner = ({ exportName, url }: StartData.ModuleRef, request: Backend.StartRequest): Inner => ({
     url,
     exportName,
     threads,
     intensity: { max, periodMillis },
-    healthTimeoutMillis
+    healthTimeoutMillis: request.healthTimeoutMillis,
+    progressTimeoutMillis: request.progressTimeoutMillis
   })
   return Processes.backend("hybrid", options ?? {}, (program, request) => ({
     ...StartData.make({ ...program, url: StartData.entry("hybridProgram").href, exportName: "program" }, request),

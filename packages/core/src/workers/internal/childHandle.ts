@@ -16,8 +16,8 @@ export const childOf = (fleet: Fleet, place: Place): Child => ({
   key: place.spec.key,
   ordinal: place.claim.ordinal,
   serviceOrdinal: place.serviceOrdinal,
-  status: Effect.sync(() => place.row),
-  statusUnsafe: () => place.row,
+  status: Effect.sync(() => place.rowAt(fleet.nowMillis())),
+  statusUnsafe: () => place.rowAt(fleet.nowMillis()),
   facts: Effect.sync(() => place.facts!),
   awaitReady: Effect.flatMap(
     fleet.watchers.until(() => place.isReady || place.isEnded),

@@ -4,12 +4,15 @@
  * **Invariants**
  *
  * 1. A life has one timer at a time: for its start, then for its signs of life, then for a stop of its own.
- * 2. After the wait for a decision the state is looked at again: a life that has ended, or came ready meanwhile, is let be.
+ * 2. A life is judged from the turn in which it is ready to the one in which it stops; a service without timeouts has no
+ *    timers. One that lacks its beats is not judged by its progress as well.
+ * 3. After the wait for a decision the state is looked at again: a life that has ended, or came ready meanwhile, is let be.
  *
  * @internal
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import { LOOKS } from "../ChildSpec.ts"
 import type { InvalidMessage } from "../WorkerMessage.ts"
 import type { Fleet } from "./fleet.ts"
 import type { Life } from "./life.ts"
@@ -32,30 +35,45 @@ export const armStartup = (fleet: Fleet, place: Place, life: Life): void => {
   fleet.arm(life, startupTimeout, late)
 }
 
-/** Looks when the last sign of life is as old as it may be. */
-export const armHealth = (fleet: Fleet, place: Place, life: Life): void => {
-  const { healthTimeout } = place.spec
-  if (healthTimeout === undefined) return
-  const millis = Duration.toMillis(healthTimeout)
-  const look = (): void => {
-    if (place.life !== life || place.state._tag !== "Ready") return
-    const late = fleet.nowMillis() - life.beatAt - millis
-    if (late < 0) return armHealth(fleet, place, life)
-    // Our own loop was held up: what the worker said meanwhile is still on its way.
-    if (late > millis / 2) life.beatAt = fleet.nowMillis() - millis / 2
-    else unhealthy(fleet, place, life, healthTimeout)
-    armHealth(fleet, place, life)
-  }
-  fleet.arm(life, Math.max(1, life.beatAt + millis - fleet.nowMillis()), look)
+/** Looks at the signs of a ready life, four times within the shorter of its timeouts. */
+export const watch = (fleet: Fleet, place: Place, life: Life): void => {
+  const { healthTimeout, progressTimeout } = place.spec
+  const timeouts = [healthTimeout, progressTimeout].flatMap((time) => (time ? [Duration.toMillis(time)] : []))
+  if (timeouts.length === 0) return
+  const everyMillis = Math.min(...timeouts) / LOOKS
+  const due = fleet.nowMillis() + everyMillis
+  fleet.arm(life, everyMillis, () => {
+    if (place.life !== life || !place.isReady) return
+    const now = fleet.nowMillis()
+    const isLate = now - due > everyMillis
+    const { signs } = life
+    signs.look(now)
+    if (healthTimeout && signs.beats.isMissing(now, Duration.toMillis(healthTimeout), isLate)) {
+      missing(fleet, place, life, "beats", healthTimeout)
+    } else if (progressTimeout && signs.progress.isMissing(now, Duration.toMillis(progressTimeout), isLate)) {
+      missing(fleet, place, life, "progress", progressTimeout)
+    }
+    watch(fleet, place, life)
+  })
 }
 
-const unhealthy = (fleet: Fleet, place: Place, life: Life, healthTimeout: Duration.Duration): void => {
-  life.beatAt = fleet.nowMillis()
-  fleet.log(Effect.logWarning(`${fleet.nameOf(place)} gave no sign of life for ${Duration.format(healthTimeout)}`))
+const reasons = { beats: "health timeout", progress: "progress timeout" } as const
+
+const missing = (
+  fleet: Fleet,
+  place: Place,
+  life: Life,
+  what: "beats" | "progress",
+  timeout: Duration.Duration
+): void => {
+  // Whoever lets it live gives it as long again.
+  life.signs[what].begin(fleet.nowMillis())
+  const found = what === "beats" ? "gave no sign of life" : "made no progress"
+  fleet.log(Effect.logWarning(`${fleet.nameOf(place)} ${found} for ${Duration.format(timeout)}`))
   const { healthFailed } = fleet.setup.policy
-  const call = healthFailed && (() => healthFailed(fleet.eventOf(place)))
+  const call = healthFailed && (() => healthFailed({ ...fleet.eventOf(place), missing: what }))
   fleet.hooks.ask("healthFailed", call, "kill", (decided) => {
-    if (decided === "kill" && place.life === life) fleet.kill(place, "health timeout")
+    if (decided === "kill" && place.life === life) fleet.kill(place, reasons[what])
   })
 }
 

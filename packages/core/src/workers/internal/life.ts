@@ -25,6 +25,7 @@ import type * as Backend from "../Backend.ts"
 import type { StartFailed } from "../ContainerError.ts"
 import * as WorkerExit from "../WorkerExit.ts"
 import * as WorkerMessage from "../WorkerMessage.ts"
+import { Signs } from "./signs.ts"
 
 export type Reply = Extract<WorkerMessage.FromWorker, { readonly _tag: "Reply" }>["result"]
 /** What a life says besides `Ready`, `Reply` and `Ended`. */
@@ -55,12 +56,13 @@ export class Life {
   isStopping = false
   isKilled = false
   text: string | undefined = undefined
-  /** When it last gave a sign that its loop turns, in monotonic milliseconds. */
-  beatAt = 0
+  /** What it does to show that it lives. */
+  readonly signs: Signs
 
   constructor(request: Backend.StartRequest, host: Host) {
     this.request = request
     this.host = host
+    this.signs = new Signs(request.pulse, request.context.generation)
   }
 
   get place(): string | undefined {

@@ -11,7 +11,6 @@
  *
  * @internal
  */
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Failure from "../../internal/failure.ts"
@@ -31,8 +30,8 @@ export const begin = (fleet: Fleet, place: Place): void => {
   if (policy.spawned !== undefined) fleet.hooks.tell("spawned", () => policy.spawned!(event))
   const { life } = place
   if (life !== undefined && !life.isReady) Health.armStartup(fleet, place, life)
-  const { healthTimeout } = place.spec
-  if (healthTimeout !== undefined) life?.beat(Duration.toMillis(healthTimeout) / 4)
+  const { beatEveryMillis } = place.spec
+  if (beatEveryMillis !== undefined) life?.beat(beatEveryMillis)
   fleet.changed()
 }
 
@@ -41,8 +40,8 @@ const hostOf = (fleet: Fleet, place: Place): Host => ({
   ready: (life) => {
     fleet.disarm(life)
     place.becomeReady()
-    life.beatAt = fleet.nowMillis()
-    Health.armHealth(fleet, place, life)
+    life.signs.begin(fleet.nowMillis())
+    Health.watch(fleet, place, life)
     fleet.changed()
   },
   word: (life, word) => heard(fleet, place, life, word),
@@ -52,8 +51,7 @@ const hostOf = (fleet: Fleet, place: Place): Host => ({
 
 const heard = (fleet: Fleet, place: Place, life: Life, word: Word): void => {
   if (word._tag === "Healthy") {
-    life.beatAt = fleet.nowMillis()
-    return
+    return life.signs.heard(word.progress === true, word.memoryBytes, fleet.nowMillis())
   }
   if (word._tag === "Problem") return fleet.log(Effect.logWarning(`${fleet.nameOf(place)}: ${word.message}`))
   if (word._tag !== "Stopping" || !place.stopsItself()) return

@@ -22,6 +22,7 @@ import type { Resolved } from "../ChildSpec.ts"
 import { NotReady } from "../ContainerError.ts"
 import type { Frame } from "../Frame.ts"
 import type { Claim } from "../OrdinalPool.ts"
+import * as Pulse from "../Pulse.ts"
 import type { Facts } from "../WorkerContext.ts"
 import type { KillReason, WorkerExit } from "../WorkerExit.ts"
 import { type Host, Life } from "./life.ts"
@@ -108,7 +109,7 @@ export class Place {
     if (this.state._tag !== "Starting") this.move(State.Starting())
     this.inGroup = false
     this.attempt += 1
-    const { healthTimeout, key, name, program, regions } = this.spec
+    const { beatEveryMillis, healthTimeout, key, name, program, progressTimeout, regions } = this.spec
     const { ordinal } = this.claim
     const generation = this.claim.nextGenerationUnsafe()
     const context: Facts = {
@@ -123,8 +124,17 @@ export class Place {
       startedAt
     }
     this.facts = context
-    const healthTimeoutMillis = healthTimeout === undefined ? undefined : Duration.toMillis(healthTimeout)
-    this.life = new Life({ program, regions, healthTimeoutMillis, context }, host)
+    const millisOf = (time: Duration.Duration | undefined) => time && Duration.toMillis(time)
+    const isJudged = beatEveryMillis !== undefined || progressTimeout !== undefined
+    const request: Backend.StartRequest = {
+      program,
+      regions,
+      healthTimeoutMillis: millisOf(healthTimeout),
+      progressTimeoutMillis: millisOf(progressTimeout),
+      pulse: isJudged ? new SharedArrayBuffer(Pulse.BYTES) : undefined,
+      context
+    }
+    this.life = new Life(request, host)
     this.life.begin(backend)
   }
 
@@ -184,7 +194,10 @@ export class Place {
     this.claim.releaseUnsafe()
   }
 
-  get row(): Child.Row {
+  rowAt(nowMillis: number): Child.Row {
+    const signs = this.life?.signs
+    const isJudged = this.life?.isReady === true && this.spec.beatEveryMillis !== undefined
+    signs?.look(nowMillis)
     return {
       name: this.spec.name,
       key: this.spec.key ?? null,
@@ -196,6 +209,8 @@ export class Place {
       startedAt: this.life === undefined ? undefined : this.facts?.startedAt,
       text: this.life?.text,
       place: this.life?.place,
+      beatAgeMillis: signs !== undefined && isJudged ? nowMillis - signs.beats.at : undefined,
+      memoryBytes: signs?.memoryBytes,
       lastExit: this.lastExit
     }
   }

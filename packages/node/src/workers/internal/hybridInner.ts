@@ -12,6 +12,7 @@ export interface Inner {
   readonly threads: number
   readonly intensity: { readonly max: number; readonly periodMillis: number }
   readonly healthTimeoutMillis: number | undefined
+  readonly progressTimeoutMillis: number | undefined
 }
 
 /** Set by the process that runs this program. */

@@ -9,6 +9,7 @@
  */
 import * as WorkerProgram from "@selvedge/core/service/WorkerProgram"
 import * as Backend from "@selvedge/core/workers/Backend"
+import * as ChildSpec from "@selvedge/core/workers/ChildSpec"
 import * as Container from "@selvedge/core/workers/Container"
 import { RequestFailed } from "@selvedge/core/workers/ContainerError"
 import * as WorkerContext from "@selvedge/core/workers/WorkerContext"
@@ -45,9 +46,15 @@ class Threads extends Context.Service<Threads, Container.Container>()("@selvedge
         name,
         program: Backend.module(inner.url, inner.exportName),
         count: inner.threads,
-        healthTimeout: inner.healthTimeoutMillis
+        healthTimeout: inner.healthTimeoutMillis,
+        progressTimeout: inner.progressTimeoutMillis
       })
       yield* container.awaitReady
+      // The threads are judged here; what the process itself has to do gets on for as long as it does that.
+      if (inner.progressTimeoutMillis !== undefined) {
+        const pause = Effect.sleep(inner.progressTimeoutMillis / ChildSpec.LOOKS)
+        yield* Effect.forkScoped(Effect.forever(Effect.andThen(status.healthy, pause)))
+      }
       return container
     })
   ).pipe(Layer.provide(ThreadedBackend.layer()))

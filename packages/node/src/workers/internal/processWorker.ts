@@ -37,6 +37,7 @@ export const lead = (data: StartData.StartData): WorkerSide.WorkerSide => {
     post: outbox.post,
     emitter,
     guard: lateGuard(),
+    memoryUse: process.memoryUsage.rss,
     leave: (exitCode) =>
       outbox.empty(() => {
         if (process.connected) process.disconnect?.()

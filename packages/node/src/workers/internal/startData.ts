@@ -19,6 +19,8 @@ export interface StartData {
   readonly exportName: string
   /** Beside the message: memory is handed over as it is. */
   readonly regions: Regions
+  /** Where its memory is its supervisor's: where it shows that it lives. */
+  readonly pulse?: SharedArrayBuffer | undefined
   /** In a thread: the tables of the program around its container. */
   readonly tables?: Tables | undefined
   /** In a process of a hybrid: what its threads run. */

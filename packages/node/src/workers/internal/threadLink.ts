@@ -35,7 +35,7 @@ export const start = (
     Effect.acquireRelease(
       Effect.try({
         try: () => {
-          const worker = spawn({ ...StartData.make(program, request), tables }, request, options)
+          const worker = spawn({ ...StartData.make(program, request), pulse: request.pulse, tables }, request, options)
           return new ThreadLink(worker, listener, ended)
         },
         catch: (error) => {

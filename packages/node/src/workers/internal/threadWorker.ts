@@ -6,11 +6,18 @@
  *
  * @internal
  */
+import { getHeapStatistics } from "node:v8"
 import type { MessagePort } from "node:worker_threads"
 import type { StartData } from "./startData.ts"
 import * as WorkerSide from "./workerSide.ts"
 
 const RUN_OUT_MILLIS = 20
+
+/** What this thread's isolate holds: its heap, and what lives outside of it and goes with it. */
+const memoryUse = (): number => {
+  const { external_memory, used_heap_size } = getHeapStatistics()
+  return used_heap_size + external_memory
+}
 
 export const lead = (port: MessagePort, data: StartData): void => {
   const side = WorkerSide.run({
@@ -19,6 +26,7 @@ export const lead = (port: MessagePort, data: StartData): void => {
     emitter: process,
     // A thread cannot end its process; its supervisor ends it.
     guard: undefined,
+    memoryUse,
     leave: (exitCode) => {
       process.exitCode = exitCode
       port.unref()

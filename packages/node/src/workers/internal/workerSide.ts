@@ -18,7 +18,9 @@ import * as Guard from "@selvedge/core/service/Guard"
 import * as Signals from "@selvedge/core/service/Signals"
 import * as WorkerLife from "@selvedge/core/service/WorkerLife"
 import * as WorkerProgram from "@selvedge/core/service/WorkerProgram"
+import { MemoryUse } from "@selvedge/core/workers/MemoryUse"
 import { AvailableParallelism } from "@selvedge/core/workers/Parallelism"
+import * as Pulse from "@selvedge/core/workers/Pulse"
 import type { Facts } from "@selvedge/core/workers/WorkerContext"
 import * as WorkerExit from "@selvedge/core/workers/WorkerExit"
 import * as WorkerMessage from "@selvedge/core/workers/WorkerMessage"
@@ -40,6 +42,7 @@ export interface Surroundings {
   readonly post: (wire: unknown) => void
   readonly emitter: Emitter
   readonly guard: Guard.GuardShape | undefined
+  readonly memoryUse: () => number
   /** `Ended` has been posted. */
   readonly leave: (exitCode: number) => void
 }
@@ -94,15 +97,18 @@ class Side {
     const signals = yield* NodeSignals.make(this.around.emitter)
     const { data } = this.around
     const program = yield* load(data)
+    const context = factsOf(data)
     const life = WorkerLife.make(program, {
-      context: factsOf(data),
+      context,
       regions: data.regions,
+      pulse: data.pulse && Pulse.adopt(data.pulse, context.generation),
       send: (wire) => this.post(wire)
     })
     this.life = life
     for (const what of this.early.splice(0)) what(life)
     const run = life.run.pipe(
       Effect.provideService(Signals.Signals, signals),
+      Effect.provideService(MemoryUse, this.around.memoryUse),
       Effect.provideService(InnerRef, data.inner)
     )
     if (data.tables === undefined) return yield* run

@@ -1,0 +1,88 @@
+/**
+ * What is seen of real threads without a message: one that is blocked, many that are not while their supervisor is, how much
+ * memory they hold.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import * as Backend from "@selvedge/core/workers/Backend"
+import * as Container from "@selvedge/core/workers/Container"
+import type { WorkerExit } from "@selvedge/core/workers/WorkerExit"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import { fixture, processes, threads } from "./support.ts"
+
+const HEALTH_MILLIS = 800
+/** For a machine that has other things to do. */
+const SLACK_MILLIS = 1500
+
+/** Blocks the thread of the test, and with it the supervisor. */
+const holdUp = (millis: number): Effect.Effect<void> =>
+  Effect.sync(() => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, millis))
+
+const memoryOf = (exportName: string) =>
+  Effect.gen(function* () {
+    const container = yield* Container.make({ grace: "1 second" })
+    const program = Backend.module(fixture("asleep"), exportName)
+    const child = yield* container.spawn({ name: "heavy", program, restart: "temporary", healthTimeout: "1 second" })
+    yield* child.awaitReady
+    yield* Effect.sleep(1000)
+    const row = yield* child.status
+    yield* container.stop(0)
+    return row
+  })
+
+describe("a supervisor of threads", () => {
+  it.live("sees one that sleeps on its thread within five quarters of its timeout, names it and kills it [W7]", () => {
+    const lines: Array<string> = []
+    const told = Logger.layer([Logger.make(({ message }) => void lines.push(String(message)))])
+    return Effect.gen(function* () {
+      const exits: Array<WorkerExit> = []
+      const container = yield* Container.make({
+        policy: { exited: ({ exit }) => Effect.sync(() => void exits.push(exit)) }
+      })
+      const program = Backend.module(fixture("asleep"))
+      const healthTimeout = HEALTH_MILLIS
+      const child = yield* container.spawn({ name: "asleep", program, restart: "temporary", healthTimeout })
+      yield* child.awaitReady
+      const ready = yield* Clock.currentTimeMillis
+      yield* child.awaitEnded
+      const took = (yield* Clock.currentTimeMillis) - ready
+      assert.deepStrictEqual(exits, [{ _tag: "Killed", reason: "health timeout" }])
+      assert.isAtLeast(took, HEALTH_MILLIS)
+      assert.isAtMost(took, 50 + 1.25 * HEALTH_MILLIS + SLACK_MILLIS)
+      assert.include(lines, "asleep 0 [thread 0] life 1 gave no sign of life for 800ms")
+    }).pipe(Effect.scoped, Effect.provide(Layer.merge(threads, told)))
+  })
+
+  it.live("kills nobody when it was itself held up for longer than their timeout, again and again [W7]", () =>
+    Effect.gen(function* () {
+      const container = yield* Container.make({ grace: "1 second" })
+      const program = Backend.module(fixture("asleep"), "heavy")
+      yield* container.run({ name: "busy", program, count: 2, healthTimeout: HEALTH_MILLIS })
+      yield* container.awaitReady
+      for (let i = 0; i < 3; i++) {
+        yield* holdUp(1.5 * HEALTH_MILLIS)
+        yield* Effect.sleep(i * 100)
+      }
+      yield* Effect.sleep(HEALTH_MILLIS)
+      assert.strictEqual((yield* container.statistics).restarts, 0)
+      for (const row of yield* container.status) {
+        assert.strictEqual(row.state, "Ready")
+        assert.isAtMost(row.beatAgeMillis!, HEALTH_MILLIS)
+      }
+      yield* container.stop(0)
+    }).pipe(Effect.scoped, Effect.provide(threads))
+  )
+
+  it.live("knows what each holds: a thread its isolate, a process what is resident [W7] [W14]", () =>
+    Effect.gen(function* () {
+      const thread = yield* Effect.provide(memoryOf("heavy"), threads)
+      assert.isAbove(thread.memoryBytes!, 64 * 1_048_576)
+      assert.isBelow(thread.memoryBytes!, 128 * 1_048_576)
+      const process = yield* Effect.provide(memoryOf("heavy"), processes)
+      assert.isAbove(process.memoryBytes!, 96 * 1_048_576)
+      assert.isBelow(process.memoryBytes!, 512 * 1_048_576)
+    }).pipe(Effect.scoped)
+  )
+})
