@@ -13,6 +13,7 @@
 import * as Duration from "effect/Duration"
 import type { Fleet } from "./fleet.ts"
 import type { Place } from "./place.ts"
+import type { Sign } from "./signs.ts"
 
 /** Every service has somebody who passes. */
 const everyService = (fleet: Fleet, passes: (place: Place) => boolean): boolean => {
@@ -35,6 +36,11 @@ export const isAlive = (fleet: Fleet): boolean =>
 const isTurning = (fleet: Fleet, place: Place): boolean => {
   const { life, spec, state } = place
   if (state._tag !== "Ready") return state._tag !== "Killing"
-  if (spec.healthTimeout === undefined || life === undefined) return true
-  return fleet.nowMillis() - life.beatAt <= Duration.toMillis(spec.healthTimeout)
+  if (life === undefined) return true
+  const { healthTimeout, progressTimeout } = spec
+  const now = fleet.nowMillis()
+  const isNew = (sign: Sign, timeout: Duration.Duration | undefined): boolean =>
+    timeout === undefined || now - sign.at <= Duration.toMillis(timeout)
+  life.signs.look(now)
+  return isNew(life.signs.beats, healthTimeout) && isNew(life.signs.progress, progressTimeout)
 }
