@@ -21,6 +21,7 @@ import * as Setting from "../config/Setting.ts"
 import { type AllocationFailed, SharedMemory } from "../memory/SharedMemory.ts"
 import { Batch, Counter } from "./Counter.ts"
 import * as CounterId from "./CounterId.ts"
+import { type Handle, KINDS, observe, type Reader, readerOf, type Row } from "./CountersReader.ts"
 import {
   CounterIdTaken,
   CountersFull,
@@ -39,43 +40,7 @@ import * as Owner from "./internal/owner.ts"
 // Models
 // -----------------------------------------------------------------------------
 
-/**
- * A counter as others see it: plain data.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Row {
-  readonly id: number
-  readonly name: string
-  readonly kind: CounterId.CounterKind
-  readonly label: string
-  readonly ordinal: number
-  readonly value: number
-}
-
-/**
- * A table as a plain value that can be posted to a worker.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Handle {
-  readonly _tag: "Counters"
-  readonly memory: SharedArrayBuffer
-}
-
-/**
- * What can be read without being part of it.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Reader {
-  readonly capacity: number
-  /** All counters, in the order in which they were registered. Each value is exact; they are not of one instant. */
-  readonly snapshotUnsafe: () => ReadonlyArray<Row>
-}
+export { type Handle, observe, type Reader, type Row }
 
 /**
  * Why a counter cannot be had.
@@ -170,14 +135,6 @@ const flushedAtEnd = (
     (shape) => Effect.sync(shape.flushUnsafe)
   )
 
-const KINDS: ReadonlyArray<CounterId.CounterKind> = ["counter", "gauge", "max"]
-
-const readerOf = ({ layout, values, words }: Table.CounterTable): Reader => ({
-  capacity: layout.capacity,
-  snapshotUnsafe: () =>
-    Table.counters(words, values).map(({ kind, ...row }) => ({ ...row, kind: KINDS[kind] ?? "gauge" }))
-})
-
 const shapeOf = (memory: SharedArrayBuffer, layout: Layout.CountersLayout, identity: Identity.Identity): Shape => {
   const { generation, ordinal } = identity
   const table = Table.attach(memory, layout, Owner.ownerOf(ordinal, generation))
@@ -248,21 +205,6 @@ export const attach = (
     const [memory, layout] = yield* regionOf("Counters", handle, Layout.read)
     return yield* flushedAtEnd(memory, layout, yield* Identity.check(identity))
   })
-
-/**
- * Joins a table to read it only.
- *
- * **Errors**
- *
- * - `RegionRefused`: what was posted is no table, or one of another version; says what differs.
- *
- * @category constructors
- * @since 0.1.0
- */
-export const observe = (handle: Handle): Effect.Effect<Reader, RegionRefused> =>
-  Effect.map(regionOf("Counters", handle, Layout.read), ([memory, layout]) =>
-    readerOf(Table.attach(memory, layout, Owner.NOBODY))
-  )
 
 /**
  * Provides a worker's side of the table that was posted to it.
