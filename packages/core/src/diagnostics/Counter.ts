@@ -3,8 +3,9 @@
  *
  * @since 0.1.0
  */
+import { show } from "../internal/show.ts"
 import type { CounterId } from "./CounterId.ts"
-import { InvalidCounter, show } from "./DiagnosticsError.ts"
+import { InvalidCounter } from "./DiagnosticsError.ts"
 import * as Table from "./internal/counterTable.ts"
 
 /**

@@ -19,9 +19,10 @@
  *
  * @since 0.1.0
  */
+import { show } from "../internal/show.ts"
 import { byteLength } from "./internal/text.ts"
 import { LABEL_WORDS, NAME_WORDS } from "./internal/countersLayout.ts"
-import { CounterIdTaken, InvalidCounter, LabelTooLong, show } from "./DiagnosticsError.ts"
+import { CounterIdTaken, InvalidCounter, LabelTooLong } from "./DiagnosticsError.ts"
 
 /**
  * How a counter moves: a `counter` only grows, a `gauge` is set or goes both ways, a `max` keeps the greatest it was told.

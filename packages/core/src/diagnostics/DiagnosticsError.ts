@@ -6,21 +6,8 @@
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { show } from "../internal/show.ts"
 import type { Problem } from "./internal/region.ts"
-
-/** A value of any kind, short enough for a message. @internal */
-export const show = (value: unknown): string => {
-  switch (typeof value) {
-    case "string":
-      return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value)
-    case "function":
-      return "a function"
-    case "object":
-      return value === null ? "null" : Object.prototype.toString.call(value).slice(8, -1)
-    default:
-      return Object.is(value, -0) ? "-0" : String(value)
-  }
-}
 
 /**
  * A region that was posted here is not what this version of the package would have written.

@@ -7,7 +7,8 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
-import { InvalidIdentity, show } from "./DiagnosticsError.ts"
+import { show } from "../internal/show.ts"
+import { InvalidIdentity } from "./DiagnosticsError.ts"
 import * as Owner from "./internal/owner.ts"
 
 /**

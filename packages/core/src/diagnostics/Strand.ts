@@ -3,7 +3,8 @@
  *
  * @since 0.1.0
  */
-import { InvalidStrand, show } from "./DiagnosticsError.ts"
+import { show } from "../internal/show.ts"
+import { InvalidStrand } from "./DiagnosticsError.ts"
 import type { Identity } from "./Identity.ts"
 
 /**

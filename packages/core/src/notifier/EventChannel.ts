@@ -22,11 +22,12 @@ import type * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { AllocationFailed } from "../memory/SharedMemory.ts"
+import { show } from "../internal/show.ts"
 import { Events } from "./Events.ts"
 import { SharedPollerCore } from "./internal/sharedCore.ts"
 import { ENDED, receive as receiveNow } from "./internal/tokenQueue.ts"
 import * as Notifier from "./Notifier.ts"
-import { type InvalidCapacity, InvalidLimit, NotifierClosed, show, WouldBlockEventLoop } from "./NotifierError.ts"
+import { type InvalidCapacity, InvalidLimit, NotifierClosed, WouldBlockEventLoop } from "./NotifierError.ts"
 import * as Poller from "./Poller.ts"
 
 /**

@@ -4,8 +4,9 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
+import { show } from "../internal/show.ts"
 import * as Layout from "./internal/layout.ts"
-import { InvalidCapacity, show } from "./NotifierError.ts"
+import { InvalidCapacity } from "./NotifierError.ts"
 
 /**
  * What the last poll handed out, oldest first.

@@ -21,6 +21,7 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { type AllocationFailed, SharedMemory } from "../memory/SharedMemory.ts"
 import { Waking } from "../memory/Waking.ts"
+import { show } from "../internal/show.ts"
 import { CLOSED, CONFLATED } from "./internal/core.ts"
 import * as Layout from "./internal/layout.ts"
 import { SharedCore } from "./internal/sharedCore.ts"
@@ -34,8 +35,7 @@ import {
   NotifierClosed,
   OtherShape,
   OtherVersion,
-  RegionTooSmall,
-  show
+  RegionTooSmall
 } from "./NotifierError.ts"
 import * as Poller from "./Poller.ts"
 

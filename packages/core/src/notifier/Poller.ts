@@ -17,18 +17,11 @@
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
+import { show } from "../internal/show.ts"
 import type { Events } from "./Events.ts"
 import type { NotifierCore, PollerCore } from "./internal/core.ts"
 import { SharedPollerCore } from "./internal/sharedCore.ts"
-import {
-  InvalidLimit,
-  LocalOnly,
-  NotifierClosed,
-  PollerBusy,
-  PollerDetached,
-  PollerTaken,
-  show
-} from "./NotifierError.ts"
+import { InvalidLimit, LocalOnly, NotifierClosed, PollerBusy, PollerDetached, PollerTaken } from "./NotifierError.ts"
 
 /**
  * What is polled: one thread's side of a notifier. It stands here because notifiers make pollers.

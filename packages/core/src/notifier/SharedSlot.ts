@@ -14,6 +14,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { type Record, RecordError, type View } from "../memory/Record.ts"
 import { type AllocationFailed, SharedMemory } from "../memory/SharedMemory.ts"
+import { show } from "../internal/show.ts"
 import * as Slot from "./internal/slot.ts"
 import * as Layout from "./internal/slotLayout.ts"
 import * as Notifier from "./Notifier.ts"
@@ -25,8 +26,7 @@ import {
   type NotifierClosed,
   OtherShape,
   OtherVersion,
-  RegionTooSmall,
-  show
+  RegionTooSmall
 } from "./NotifierError.ts"
 
 /**

@@ -16,6 +16,7 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { type AllocationFailed, SharedMemory } from "../memory/SharedMemory.ts"
+import { show } from "../internal/show.ts"
 import type { Events } from "./Events.ts"
 import * as Generations from "./internal/generations.ts"
 import * as Notifier from "./Notifier.ts"
@@ -26,8 +27,7 @@ import {
   NotANotifier,
   NotifierClosed,
   PoolExhausted,
-  RegionTooSmall,
-  show
+  RegionTooSmall
 } from "./NotifierError.ts"
 
 /**

@@ -75,8 +75,5 @@ export const read = (memory: SharedArrayBuffer): CountersLayout | Region.Problem
   if (!(shape instanceof Int32Array)) return shape
   const [capacity] = shape
   if (!isCapacity(capacity)) return Region.problem("otherShape", `1 to ${MAX_CAPACITY} counters`, String(capacity))
-  const layout = make(capacity)
-  return memory.byteLength < layout.totalBytes
-    ? Region.problem("tooSmall", `${layout.totalBytes} bytes`, `${memory.byteLength} bytes`)
-    : layout
+  return Region.fitting(memory, make(capacity))
 }

@@ -78,8 +78,5 @@ export const read = (memory: SharedArrayBuffer): RecorderLayout | Region.Problem
   if (!isPowerOfTwo(capacity, MAX_CAPACITY)) {
     return Region.problem("otherShape", `a power of two of at most ${MAX_CAPACITY}`, capacity)
   }
-  const layout = make(capacity)
-  return memory.byteLength < layout.totalBytes
-    ? Region.problem("tooSmall", `${layout.totalBytes} bytes`, `${memory.byteLength} bytes`)
-    : layout
+  return Region.fitting(memory, make(capacity))
 }

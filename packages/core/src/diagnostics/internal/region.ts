@@ -81,3 +81,9 @@ export const read = (memory: SharedArrayBuffer, kind: Format): Int32Array | Prob
   }
   return words.slice(SHAPE_WORD, SHAPE_WORD + SHAPE_WORDS)
 }
+
+/** A layout that was read, if the memory has room for it. */
+export const fitting = <L extends { readonly totalBytes: number }>(memory: SharedArrayBuffer, layout: L): L | Problem =>
+  memory.byteLength < layout.totalBytes
+    ? problem("tooSmall", `${layout.totalBytes} bytes`, `${memory.byteLength} bytes`)
+    : layout

@@ -129,8 +129,5 @@ export const read = (memory: SharedArrayBuffer): StrandLayout | Region.Problem =
       `${capacity} slots and ${seats} seats`
     )
   }
-  const layout = make(capacity, seats)
-  return memory.byteLength < layout.totalBytes
-    ? Region.problem("tooSmall", `${layout.totalBytes} bytes`, `${memory.byteLength} bytes`)
-    : layout
+  return Region.fitting(memory, make(capacity, seats))
 }
