@@ -39,6 +39,15 @@ export type State = Data.TaggedEnum<{
 export const State = Data.taggedEnum<State>()
 
 /**
+ * Whether a place is one of the container's workers: `OnTrial` until its rollout is promoted, `Retired` once it was told to go for
+ * good. Drawn in docs/operations.md.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Role = "OnTrial" | "Serving" | "Retired"
+
+/**
  * One row of a container's status.
  *
  * @category models
@@ -54,6 +63,7 @@ export interface Row {
   /** Outermost first, this worker last; empty before the first life. */
   readonly frames: ReadonlyArray<Frame>
   readonly state: State["_tag"]
+  readonly role: Role
   /** When the present life began, in milliseconds since 1970. */
   readonly startedAt: number | undefined
   /** The last line of status the present life sent. */

@@ -32,6 +32,8 @@ import * as Readiness from "./internal/readiness.ts"
 import * as Requests from "./internal/requests.ts"
 import * as Stopping from "./internal/stopping.ts"
 import { decide } from "./internal/supervision.ts"
+import * as Plans from "./internal/plans.ts"
+import type { Operations } from "./Operations.ts"
 import * as OrdinalPool from "./OrdinalPool.ts"
 import type { Policy } from "./Policy.ts"
 import type { Statistics } from "./Statistics.ts"
@@ -74,7 +76,7 @@ export type { Address } from "./WorkerRequest.ts"
  * @category models
  * @since 0.1.0
  */
-export interface Container {
+export interface Container extends Operations {
   readonly name: string
   /** Starts one worker. */
   readonly spawn: (spec: ChildSpec.ChildSpec) => Effect.Effect<Child, SpawnError>
@@ -144,7 +146,8 @@ export const make = (options?: Options): Effect.Effect<Container, Setting.Invali
 
 /** @internal */
 export const makeFleet = Effect.fnUntraced(function* (
-  options?: Options
+  options?: Options,
+  inOrder = false
 ): Effect.fn.Return<Fleet, Setting.InvalidSetting, Backend | Scope.Scope> {
   const checked = yield* checkOptions(options === undefined ? {} : options)
   const backend = yield* Backend
@@ -157,6 +160,7 @@ export const makeFleet = Effect.fnUntraced(function* (
     const origin = `workers ${checked.name}`
     token.value.requestUnsafe(ShutdownReason.Fatal({ origin, cause: Cause.fail(error) }))
   }
+  const isAskedToStop = (): boolean => Option.isSome(token) && token.value.requestedUnsafe() !== undefined
   const policy = options?.policy ?? {}
   const recover = options?.recover
   const workforce = yield* Workforce
@@ -166,7 +170,8 @@ export const makeFleet = Effect.fnUntraced(function* (
   return yield* Effect.acquireRelease(
     Effect.sync(() => {
       const told = { policy, recover, gaveUp, changed, childOf, decide }
-      const fleet = new Fleet({ ...checked, backend, pool, frames, context, ...told })
+      const fleet = new Fleet({ ...checked, backend, pool, frames, context, ...told, isAskedToStop, inOrder })
+      const asked = Option.map(token, (one) => fleet.run(Effect.map(one.awaitRequested, () => fleet.changed())))
       const leave = workforce.enrolUnsafe({
         name: checked.name,
         rowsUnsafe: () => rowsOf(fleet),
@@ -174,14 +179,18 @@ export const makeFleet = Effect.fnUntraced(function* (
         isAliveUnsafe: () => !isWanted || Readiness.isAlive(fleet),
         drain: (limits) => Stopping.stop(fleet, limits)
       })
-      return { fleet, leave }
+      const end = (): void => {
+        leave()
+        if (Option.isSome(asked)) asked.value.interruptUnsafe()
+      }
+      return { fleet, end }
     }),
-    ({ fleet, leave }) =>
+    ({ end, fleet }) =>
       Effect.suspend(() => {
         isWanted = false
         return Effect.andThen(
           Stopping.stop(fleet, Stopping.limits(fleet, checked.graceMillis, "scope closed")),
-          Effect.andThen(Effect.sync(leave), fleet.hooks.end)
+          Effect.andThen(Effect.sync(end), fleet.hooks.end)
         )
       })
   ).pipe(Effect.map(({ fleet }) => fleet))
@@ -288,18 +297,21 @@ export const shapeOf = (fleet: Fleet): Container => {
     status: Effect.sync(statusUnsafe),
     statusUnsafe,
     statistics: Effect.sync(() => fleet.counts.read(fleet.nowMillis())),
-    children: Effect.sync(() => fleet.places.map((place) => fleet.childOf(place))),
+    children: Effect.sync(() => fleet.serving.map((place) => fleet.childOf(place))),
     find: (key) =>
       Effect.sync(() => {
-        const place = fleet.places.find((one) => one.spec.key === key)
+        const place = fleet.serving.find((one) => one.spec.key === key)
         return place === undefined ? Option.none() : Option.some(fleet.childOf(place))
       }),
-    awaitReady: Effect.suspend(() => awaitReady(fleet, fleet.places.slice())),
+    awaitReady: Effect.suspend(() => awaitReady(fleet, fleet.serving)),
     awaitEnded: Effect.flatMap(
-      fleet.watchers.until(() => fleet.places.length === 0 || fleet.phase === "Stopped"),
+      fleet.watchers.until(() => (fleet.places.length === 0 && fleet.dormant.size === 0) || fleet.phase === "Stopped"),
       () => (fleet.failure === undefined ? Effect.void : Effect.fail(fleet.failure))
     ),
     request: (request, payload, to) => Requests.send(fleet, request, payload, to ?? "any"),
+    restart: (options) => Plans.restart(fleet, options),
+    reload: (setUp, options) => Plans.reload(fleet, setUp, options),
+    scale: (service, count, options) => Plans.scale(fleet, service, count, options),
     interrupt: Effect.sync(() => Stopping.interrupt(fleet)),
     stop: (grace) =>
       Effect.gen(function* () {
@@ -312,10 +324,13 @@ export const shapeOf = (fleet: Fleet): Container => {
 
 /** @internal */
 export const awaitReady = (fleet: Fleet, waiting: ReadonlyArray<Place>): Container["awaitReady"] => {
-  const lost = (): Place | undefined => waiting.find((place) => place.isLost)
+  const lost = (): Place | undefined => waiting.find((place) => place.isLost && place.isServing)
   return Effect.flatMap(
     fleet.watchers.until(
-      () => fleet.phase !== "Open" || lost() !== undefined || waiting.every((place) => place.isReady || place.isEnded)
+      () =>
+        fleet.phase !== "Open" ||
+        lost() !== undefined ||
+        waiting.every((place) => place.isReady || place.isEnded || !place.isServing)
     ),
     (): Effect.Effect<void, NotReady | RestartIntensityExceeded | ContainerStopping> => {
       if (fleet.failure !== undefined) return Effect.fail(fleet.failure)

@@ -107,6 +107,27 @@ export class NotReady extends Schema.TaggedError<NotReady>()("NotReady", {
 }
 
 /**
+ * New workers could not take the place of the old, which serve on as they were. Everything new was stopped again.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class RolloutFailed extends Schema.TaggedError<RolloutFailed>()("RolloutFailed", {
+  operation: Schema.Literals(["restart", "reload", "scale", "recycle"]),
+  service: Schema.String,
+  serviceOrdinal: Schema.Int,
+  /** It was killed at its startup timeout, or it ended by itself. */
+  reason: Schema.Literals(["NotReadyInTime", "Ended"]),
+  /** How its life on trial ended. */
+  exit: WorkerExit
+}) {
+  override get message(): string {
+    const worker = `${label(this.service)} ${this.serviceOrdinal}`
+    return `the ${this.operation} failed and the old workers serve on: ${worker} on trial ${describe(this.exit)}`
+  }
+}
+
+/**
  * There were more restarts than the supervisor may bear: what fails so often is not helped by starting it again. All other
  * workers were stopped, the last started first.
  *

@@ -76,7 +76,7 @@ export const make = Effect.fnUntraced(function* (
     const found = Array.isArray(children) ? "none" : String(children)
     return yield* new InvalidSpec({ service: "supervisor", field: "children", wanted: "at least one child", found })
   }
-  const fleet = yield* Container.makeFleet({ name: "supervisor", lastFirst: true, ...rest })
+  const fleet = yield* Container.makeFleet({ name: "supervisor", lastFirst: true, ...rest }, true)
   const container = Container.shapeOf(fleet)
   const starting = Effect.gen(function* () {
     const places = yield* prepare(fleet, children, (taken) => taken)

@@ -36,7 +36,7 @@ export const childOf = (fleet: Fleet, place: Place): Child => ({
 /** Stops one worker for good. */
 const dismiss = (fleet: Fleet, place: Place, graceMillis: number): Effect.Effect<WorkerExit> =>
   Effect.suspend(() => {
-    place.isDismissed = true
+    place.retire()
     Stopping.giveBack(fleet, place)
     fleet.changed()
     if (place.end !== undefined) return Effect.succeed(place.end)

@@ -25,7 +25,7 @@ import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import type * as RestartIntensity from "../../tasks/RestartIntensity.ts"
 import type * as Backend from "../Backend.ts"
-import type { Child } from "../Child.ts"
+import type { Child, Role } from "../Child.ts"
 import type { Resolved } from "../ChildSpec.ts"
 import type { RestartIntensityExceeded } from "../ContainerError.ts"
 import type { Frame } from "../Frame.ts"
@@ -50,9 +50,13 @@ export interface Setup {
   readonly intensity: RestartIntensity.Intensity
   readonly graceMillis: number
   readonly lastFirst: boolean
+  /** A worker is started when the one before it is ready. */
+  readonly inOrder: boolean
   readonly policy: Policy
   readonly recover: ((dead: WorkerContext.Facts) => Effect.Effect<unknown, unknown>) | undefined
   readonly context: Context.Context<never>
+  /** The surrounding service was asked to stop: no operation begins, and none is promoted. */
+  readonly isAskedToStop: () => boolean
   /** A supervisor that gives up tells the surrounding service. */
   readonly gaveUp: (error: RestartIntensityExceeded) => void
   /** The surrounding service is told after every change. */
@@ -60,6 +64,21 @@ export interface Setup {
   readonly childOf: (fleet: Fleet, place: Place) => Child
   /** What becomes of a place whose life has ended: `supervision.ts`. */
   readonly decide: (fleet: Fleet, place: Place, exit: WorkerExit.WorkerExit) => void
+}
+
+/** A place to be taken. */
+export interface Want {
+  readonly spec: Resolved
+  /** Default: the lowest that is free in the service. */
+  readonly serviceOrdinal?: number | undefined
+}
+
+/** An operation that waits for its turn, or has it: `operations.ts`. */
+export interface Ticket {
+  /** It waits behind everything that somebody asked for. */
+  readonly isRecycling: boolean
+  /** Nobody waits for it any more; what is not promoted is taken back. */
+  isCancelled: boolean
 }
 
 /** A group restart that runs, and from which place on there has to be one (again). */
@@ -89,7 +108,10 @@ export class Fleet {
   readonly lost = new Set<string>()
   private readonly children = new Map<Place, Child>()
   private readonly timers = new Map<Life, Fiber.Fiber<void>>()
-  private readonly serviceOrdinals = new Map<string, Set<number>>()
+  /** Operations, the first has its turn. */
+  readonly tickets: Array<Ticket> = []
+  /** Services that were scaled to nothing, and what one of their workers is. */
+  readonly dormant = new Map<string, Resolved>()
   private order = 0
   private turn = 0
 
@@ -119,36 +141,61 @@ export class Fleet {
   // Places
   // ---------------------------------------------------------------------------
 
-  /** Takes places, all or none; nothing if there are not enough ordinals. */
-  take(specs: ReadonlyArray<Resolved>): ReadonlyArray<Place> | undefined {
-    const claims = specs.map(() => this.setup.pool.acquireUnsafe())
+  /** The container's workers. */
+  get serving(): ReadonlyArray<Place> {
+    return this.places.filter((place) => place.isServing)
+  }
+
+  /**
+   * Takes places, all or none; nothing if there are not enough ordinals. The service ordinals of places that are `leaving` are
+   * free already.
+   */
+  take(
+    wants: ReadonlyArray<Want>,
+    role: Role = "Serving",
+    leaving: ReadonlySet<Place> = new Set()
+  ): ReadonlyArray<Place> | undefined {
+    const claims = wants.map(() => this.setup.pool.acquireUnsafe())
     if (claims.includes(undefined)) {
       for (const claim of claims) claim?.releaseUnsafe()
       return undefined
     }
-    const places = specs.map(
-      (spec, at) =>
+    const numbers = this.serviceOrdinals(wants, leaving)
+    const { frames } = this.setup
+    const places = wants.map(
+      ({ spec }, at) =>
         new Place({
           spec,
-          serviceOrdinal: this.takeServiceOrdinal(spec.name),
+          role,
+          serviceOrdinal: numbers[at]!,
           claim: claims[at]!,
-          frames: this.setup.frames,
+          frames,
           kind: this.setup.backend.kind,
           order: this.order++
         })
     )
     this.places.push(...places)
-    for (const { name } of specs) this.lost.delete(name)
     return places
   }
 
-  private takeServiceOrdinal(service: string): number {
-    const taken = this.serviceOrdinals.get(service) ?? new Set<number>()
-    this.serviceOrdinals.set(service, taken)
-    let lowest = 0
-    while (taken.has(lowest)) lowest++
-    taken.add(lowest)
-    return lowest
+  /** Somebody works for a service again. */
+  found(service: string): void {
+    this.lost.delete(service)
+    this.dormant.delete(service)
+  }
+
+  private serviceOrdinals(wants: ReadonlyArray<Want>, leaving: ReadonlySet<Place>): ReadonlyArray<number> {
+    const taken = new Map<string, Set<number>>()
+    const of = (service: string): Set<number> => {
+      const known = taken.get(service) ?? new Set()
+      taken.set(service, known)
+      return known
+    }
+    for (const place of this.places) if (!leaving.has(place)) of(place.spec.name).add(place.serviceOrdinal)
+    for (const { serviceOrdinal, spec } of wants) {
+      if (serviceOrdinal !== undefined) of(spec.name).add(serviceOrdinal)
+    }
+    return wants.map(({ serviceOrdinal, spec }) => serviceOrdinal ?? takeLowest(of(spec.name)))
   }
 
   /** A place has had its last life. */
@@ -157,11 +204,8 @@ export class Fleet {
     this.places = this.places.filter((one) => one !== place)
     this.children.delete(place)
     const { name } = place.spec
-    const taken = this.serviceOrdinals.get(name)
-    taken?.delete(place.serviceOrdinal)
-    if (taken?.size !== 0) return
-    this.serviceOrdinals.delete(name)
-    if (!place.isDismissed && !WorkerExit.isSuccess(exit)) this.lost.add(name)
+    const isLast = !this.serving.some((one) => one.spec.name === name)
+    if (isLast && place.isServing && !WorkerExit.isSuccess(exit)) this.lost.add(name)
   }
 
   /** After all of a change: nothing waits on what it knows no better. */
@@ -173,7 +217,7 @@ export class Fleet {
 
   /** The next ready worker in turn, of those that match. */
   pick(matches: (place: Place) => boolean): Place | undefined {
-    const ready = this.places.filter((place) => place.isReady && matches(place))
+    const ready = this.places.filter((place) => place.takesRequests && matches(place))
     return ready[this.turn++ % Math.max(1, ready.length)]
   }
 
@@ -211,4 +255,11 @@ export class Fleet {
     this.timers.delete(life)
     timer?.interruptUnsafe()
   }
+}
+
+const takeLowest = (taken: Set<number>): number => {
+  let lowest = 0
+  while (taken.has(lowest)) lowest++
+  taken.add(lowest)
+  return lowest
 }

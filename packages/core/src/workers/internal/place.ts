@@ -3,6 +3,7 @@
  *
  * ```text
  *   Starting ─▶ Ready ─▶ Stopping ─▶ Killing ─▶ BackingOff ─▶ Starting …      any of them ─▶ Ended
+ *   OnTrial ─▶ Serving ─▶ Retired                                            its role, beside its state
  * ```
  *
  * **Invariants**
@@ -10,6 +11,7 @@
  * 1. A life is begun only where there is none: two lives of one ordinal never overlap.
  * 2. The ordinal is given back when the place has ended, and not before.
  * 3. A place that has ended stays so.
+ * 4. A role is never taken back: who was promoted is not on trial again, and who is retired stays so.
  *
  * @internal
  */
@@ -38,19 +40,19 @@ const moves: Readonly<Record<Child.State["_tag"], ReadonlyArray<Child.State["_ta
 }
 
 export class Place {
-  readonly spec: Resolved
+  /** What its next life is begun with; a reload may change what a life does not depend on. */
+  spec: Resolved
   readonly serviceOrdinal: number
   readonly claim: Claim
-  /** Grows from place to place: who was started after whom. */
-  readonly order: number
+  /** Grows from place to place: who was started after whom. A replacement takes it over. */
+  order: number
+  role: Child.Role
   private readonly frames: ReadonlyArray<Frame>
   private readonly kind: Backend.Shape["kind"]
   state: Child.State = State.Starting()
   life: Life | undefined = undefined
   facts: Facts | undefined = undefined
   lastExit: WorkerExit | undefined = undefined
-  /** Somebody wants this worker gone for good. */
-  isDismissed = false
   /** What its last life held in shared memory is being put right. */
   isRecovering = false
   /** It is being stopped so that it can be started again with its group. */
@@ -68,8 +70,10 @@ export class Place {
     readonly frames: ReadonlyArray<Frame>
     readonly kind: Backend.Shape["kind"]
     readonly order: number
+    readonly role: Child.Role
   }) {
     this.spec = options.spec
+    this.role = options.role
     this.serviceOrdinal = options.serviceOrdinal
     this.claim = options.claim
     this.frames = options.frames
@@ -82,6 +86,17 @@ export class Place {
   }
   get isReady(): boolean {
     return this.state._tag === "Ready"
+  }
+  get isServing(): boolean {
+    return this.role === "Serving"
+  }
+  /** Somebody wants this worker gone for good. */
+  get isDismissed(): boolean {
+    return this.role === "Retired"
+  }
+  /** Whether it is sent requests. */
+  get takesRequests(): boolean {
+    return this.isReady && this.isServing
   }
   /** Its present life is or was ready, or its last one was. */
   get wasReadyLast(): boolean {
@@ -101,6 +116,18 @@ export class Place {
       throw new Error(`a child cannot go from ${this.state._tag} to ${next._tag}`)
     }
     this.state = next
+  }
+
+  /** From now on it is one of the container's workers, in the place of another. */
+  promote(order: number): void {
+    if (this.role !== "OnTrial") throw new Error(`a place that is ${this.role} cannot be promoted`)
+    this.role = "Serving"
+    this.order = order
+  }
+
+  /** From now on it is wanted gone for good. */
+  retire(): void {
+    this.role = "Retired"
   }
 
   /** Begins a life. */
@@ -206,6 +233,7 @@ export class Place {
       generation: this.facts?.generation ?? 0,
       frames: this.facts?.frames ?? [],
       state: this.state._tag,
+      role: this.role,
       startedAt: this.life === undefined ? undefined : this.facts?.startedAt,
       text: this.life?.text,
       place: this.life?.place,

@@ -6,11 +6,11 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Setting from "../../config/Setting.ts"
-import type { Child } from "../Child.ts"
+import type { Child, Role } from "../Child.ts"
 import * as ChildSpec from "../ChildSpec.ts"
 import { ContainerStopping, InvalidSpec, OrdinalsExhausted, type SpawnError } from "../ContainerError.ts"
 import * as Parallelism from "../Parallelism.ts"
-import type { Fleet } from "./fleet.ts"
+import type { Fleet, Want } from "./fleet.ts"
 import { begin } from "./lives.ts"
 import type { Place } from "./place.ts"
 
@@ -25,52 +25,68 @@ export const whenClosed = (fleet: Fleet, service: string): ContainerStopping | u
     ? undefined
     : new ContainerStopping({ service, state: fleet.phase === "Stopping" ? "stopping" : "stopped" })
 
+/** A checked service. */
+export interface Service {
+  readonly spec: ChildSpec.Resolved
+  readonly count: number
+}
+
+/** Checks a service on its own. */
+export const checkService = Effect.fnUntraced(function* (
+  service: ChildSpec.ServiceSpec
+): Effect.fn.Return<Service, SpawnError> {
+  const { count: given, ...rest } = { ...service }
+  const spec = yield* ChildSpec.resolve(rest)
+  const count = yield* Parallelism.count(spec.key === undefined ? given : (given ?? 1))
+  if (spec.key !== undefined && count > 1) {
+    const found = `a count of ${count}`
+    return yield* new InvalidSpec({ service: spec.name, field: "key", wanted: "a count of 1", found })
+  }
+  return { spec, count }
+})
+
 /** Checks everything that can be checked and takes the places, which are put to use in the same turn. */
 export const prepare = Effect.fnUntraced(function* <A>(
   fleet: Fleet,
   specs: ReadonlyArray<ChildSpec.ServiceSpec>,
   use: (places: ReadonlyArray<Place>) => A
 ): Effect.fn.Return<A, SpawnError> {
-  const workers: Array<ChildSpec.Resolved> = []
-  const services: Array<ChildSpec.Resolved> = []
-  for (const one of specs) {
-    const { count: given, ...rest } = { ...one }
-    const spec = yield* ChildSpec.resolve(rest)
-    const count = yield* Parallelism.count(spec.key === undefined ? given : (given ?? 1))
-    if (spec.key !== undefined && count > 1) {
-      const found = `a count of ${count}`
-      return yield* new InvalidSpec({ service: spec.name, field: "key", wanted: "a count of 1", found })
-    }
-    services.push(spec)
-    for (let one = 0; one < count; one++) workers.push(spec)
-  }
+  const services = yield* Effect.forEach(specs, checkService)
+  const wants = services.flatMap(({ count, spec }) => Array.from({ length: count }, () => ({ spec })))
   const { backend, pool } = fleet.setup
   const free = (pool.capacity ?? Infinity) - pool.takenUnsafe()
-  if (workers.length > free) return yield* new OrdinalsExhausted({ capacity: pool.capacity! })
-  for (const spec of services) yield* backend.check(spec)
-  return yield* take(fleet, services, workers, use)
+  if (wants.length > free) return yield* new OrdinalsExhausted({ capacity: pool.capacity! })
+  for (const { spec } of services) yield* backend.check(spec)
+  return yield* Effect.suspend((): Effect.Effect<A, SpawnError> => {
+    const taken = take(fleet, wants)
+    return Array.isArray(taken) ? Effect.succeed(use(taken)) : Effect.fail(taken as SpawnError)
+  })
 })
 
 /**
  * In one turn: what was checked still holds when the places are taken, and no interruption comes between that and their
- * first lives, without which a place would hold its ordinal for ever.
+ * first lives, without which a place would hold its ordinal for ever. What is `leaving` makes room for keys and for numbers
+ * within a service, not for ordinals.
  */
-const take = <A>(
+export const take = (
   fleet: Fleet,
-  services: ReadonlyArray<ChildSpec.Resolved>,
-  workers: ReadonlyArray<ChildSpec.Resolved>,
-  use: (places: ReadonlyArray<Place>) => A
-): Effect.Effect<A, SpawnError> =>
-  Effect.suspend((): Effect.Effect<A, SpawnError> => {
-    const closed = whenClosed(fleet, services[0]?.name ?? fleet.setup.name)
-    if (closed !== undefined) return Effect.fail(closed)
-    const clash = ChildSpec.clashOf(services, (key) => fleet.places.some((place) => place.spec.key === key))
-    if (clash !== undefined) return Effect.fail(clash)
-    const places = fleet.take(workers)
-    return places === undefined
-      ? Effect.fail(new OrdinalsExhausted({ capacity: fleet.setup.pool.capacity! }))
-      : Effect.succeed(use(places))
-  })
+  wants: ReadonlyArray<Want>,
+  role?: Role,
+  leaving: ReadonlySet<Place> = new Set()
+): ReadonlyArray<Place> | SpawnError => {
+  const closed = whenClosed(fleet, wants[0]?.spec.name ?? fleet.setup.name)
+  if (closed !== undefined) return closed
+  const isTaken = (key: string): boolean => fleet.places.some((place) => place.spec.key === key && !leaving.has(place))
+  const clash = ChildSpec.clashOf(
+    wants.map(({ spec }) => spec),
+    isTaken
+  )
+  if (clash !== undefined) return clash
+  const places = fleet.take(wants, role, leaving)
+  if (places === undefined) return new OrdinalsExhausted({ capacity: fleet.setup.pool.capacity! })
+  if (role !== "OnTrial") for (const { spec } of wants) fleet.found(spec.name)
+  return places
+}
 
 export const start = (fleet: Fleet, spec: ChildSpec.ServiceSpec): Effect.Effect<ReadonlyArray<Child>, SpawnError> =>
   prepare(fleet, [spec], (places) => {

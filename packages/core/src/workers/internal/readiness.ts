@@ -6,7 +6,8 @@
  * 1. Where a service has nobody left because its last worker failed, it is still wanted: it is neither ready nor alive until
  *    somebody starts it again. A service that has done its work, or was dismissed, is wanted no longer.
  * 2. A container that is stopping, has stopped or has given up is not ready.
- * 3. Nothing is alive that owes a sign of life, or that was killed and is still there.
+ * 3. Who is on trial or retired says nothing about its service: only who serves counts.
+ * 4. Nothing is alive that owes a sign of life, or that was killed and is still there.
  *
  * @internal
  */
@@ -18,7 +19,7 @@ import type { Sign } from "./signs.ts"
 /** Every service has somebody who passes. */
 const everyService = (fleet: Fleet, passes: (place: Place) => boolean): boolean => {
   const served = new Map<string, boolean>()
-  for (const place of fleet.places) served.set(place.spec.name, served.get(place.spec.name) === true || passes(place))
+  for (const place of fleet.serving) served.set(place.spec.name, served.get(place.spec.name) === true || passes(place))
   return fleet.lost.size === 0 && !Array.from(served.values()).includes(false)
 }
 

@@ -34,8 +34,8 @@ export const send = <Payload, Success, Error>(
     const place = fleet.pick((one) => matches(one, to))
     const life = place?.life
     if (place === undefined || life === undefined) {
-      const ready = fleet.places.filter((one) => one.isReady).length
-      return yield* failed("NoWorker", describe(to), `${ready} of ${fleet.places.length} worker(s) are ready`)
+      const ready = fleet.serving.filter((one) => one.isReady).length
+      return yield* failed("NoWorker", describe(to), `${ready} of ${fleet.serving.length} worker(s) are ready`)
     }
     const worker = fleet.nameOf(place)
     const reply = yield* life.ask(request.tag, encoded)

@@ -40,7 +40,8 @@ export const wantsRestart = (restart: RestartType, exit: WorkerExit.WorkerExit):
 export const decide = (fleet: Fleet, place: Place, exit: WorkerExit.WorkerExit): void => {
   // A hook of the policy may have stopped it meanwhile.
   if (place.isEnded) return
-  if (fleet.phase !== "Open" || place.isDismissed) return fleet.finish(place, exit)
+  // Who is on trial has one life; who is retired has had its last.
+  if (fleet.phase !== "Open" || !place.isServing) return fleet.finish(place, exit)
   if (place.inGroup) {
     if (place.spec.restart === "temporary") return fleet.finish(place, exit)
     return place.waitForNext(exit)
@@ -98,7 +99,7 @@ const restartGroup = (fleet: Fleet, place: Place, exit: WorkerExit.WorkerExit): 
   group.from = Math.min(group.from ?? at, at)
   group.cause = { place, exit }
   group.epoch += 1
-  for (const member of fleet.places) if (member.order >= at) member.inGroup = true
+  for (const member of fleet.serving) if (member.order >= at) member.inGroup = true
   if (group.running) return
   group.running = true
   fleet.run(
@@ -118,7 +119,7 @@ const runGroup = (fleet: Fleet): Effect.Effect<void> =>
     yield* Effect.yieldNow
     while (group.from !== undefined && fleet.phase === "Open") {
       const from = group.from
-      const members = fleet.places.filter((one) => one.order >= from)
+      const members = fleet.serving.filter((one) => one.order >= from)
       const { exit, place } = group.cause!
       group.from = undefined
       yield* Stopping.stopPlaces(fleet, members, Stopping.limits(fleet, fleet.setup.graceMillis, "group restart"), true)
