@@ -42,7 +42,8 @@ import * as Layout from "./internal/layout.ts"
 import { attaching, door, millisOf, taken } from "./internal/joining.ts"
 import type * as Native from "./internal/native.ts"
 import * as Outward from "./internal/outward.ts"
-import { attempt, type Death as SpaceDeath, type SpaceCore, type SpaceError, underMutex } from "./internal/space.ts"
+import { attempt, type SpaceError, underMutex } from "./internal/attempts.ts"
+import type { Death as SpaceDeath, SpaceCore } from "./internal/space.ts"
 import { InvalidSpace, type MappingUnavailable, type NotARegion } from "./MappingError.ts"
 
 // -----------------------------------------------------------------------------

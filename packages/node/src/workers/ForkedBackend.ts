@@ -1,8 +1,9 @@
 /**
  * Workers as child processes.
  *
- * A process has its own heap and its own crash: what ends it, ends nobody else. It shares no memory with its parent, so a worker
- * that is given regions is refused with `MappingUnavailable` before it starts.
+ * A process has its own heap and its own crash: what ends it, ends nobody else. Of its parent's memory it sees the regions of
+ * `MappedMemory` it is given: it takes part in their space and finds them under their names. A worker that is given other memory is refused with
+ * `MappingUnavailable` before it starts.
  *
  * **Details**
  *

@@ -2,6 +2,7 @@
 import * as HybridBackend from "@selvedge/node/workers/HybridBackend"
 import * as Layer from "effect/Layer"
 import { contract } from "./contract.ts"
+import { mapped } from "./mapped.ts"
 
 /**
  * In a hybrid the worker is a process, and the program runs in its threads, with a supervisor in between. What these say of a program's
@@ -28,7 +29,8 @@ contract(
     name: "processes of threads",
     layer: Layer.orDie(HybridBackend.layer({ threads: 1, intensity: { max: 0, period: "1 second" } })),
     isolated: true,
-    sharesMemory: false
+    sharesMemory: false,
+    memory: mapped
   },
   ofOneProgram
 )

@@ -8,13 +8,16 @@
  *
  * @since 0.1.0
  */
+import * as SharedMemory from "@selvedge/core/memory/SharedMemory"
 import type * as Backend from "@selvedge/core/workers/Backend"
+import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as asking from "./internal/asking.ts"
-import type { Case } from "./internal/backendCase.ts"
+import type { Case, CaseInMemory } from "./internal/backendCase.ts"
 import * as knowing from "./internal/knowing.ts"
 import * as living from "./internal/living.ts"
 import * as refusing from "./internal/refusing.ts"
+import * as sharing from "./internal/sharing.ts"
 import * as stopping from "./internal/stopping.ts"
 
 export type { Case }
@@ -30,14 +33,17 @@ export interface Subject {
   readonly layer: Layer.Layer<Backend.Backend>
   /** A worker can be killed whatever it does. */
   readonly isolated: boolean
-  /** Workers get the very memory they are handed. */
+  /** Workers get the very memory they are handed, whatever it is. */
   readonly sharesMemory: boolean
+  /** Memory that its workers share although they do not share all: mapped from files. Each case has one of its own. */
+  readonly memory?: Layer.Layer<SharedMemory.SharedMemory, unknown> | undefined
 }
 
-const all: ReadonlyArray<Case> = [
+const all: ReadonlyArray<CaseInMemory> = [
   ...knowing.cases,
   ...living.cases,
   ...asking.cases,
+  ...sharing.cases,
   ...stopping.cases,
   ...refusing.cases
 ]
@@ -63,8 +69,18 @@ const all: ReadonlyArray<Case> = [
  * @since 0.1.0
  */
 export const casesFor = (subject: Subject): ReadonlyArray<Case> =>
-  all.filter(({ needs }) => {
-    if (needs === "isolation") return subject.isolated
-    if (needs === "shared memory") return subject.sharesMemory
-    return needs !== "separate memory" || !subject.sharesMemory
-  })
+  all
+    .filter(({ needs }) => {
+      if (needs === "isolation") return subject.isolated
+      if (needs === "shared memory") return subject.sharesMemory || subject.memory !== undefined
+      return needs !== "separate memory" || !subject.sharesMemory
+    })
+    .map(({ needs, run, title }) => ({
+      title,
+      needs,
+      // The memory outlives the workers that see it.
+      run:
+        needs === "shared memory"
+          ? Effect.provide(Effect.scoped(run), subject.memory ?? SharedMemory.layerThread)
+          : (run as Case["run"])
+    }))

@@ -3,6 +3,13 @@
  *
  * @since 0.1.0
  */
+import * as EventChannel from "@selvedge/core/notifier/EventChannel"
+import * as Events from "@selvedge/core/notifier/Events"
+import * as Notifier from "@selvedge/core/notifier/Notifier"
+import * as Poller from "@selvedge/core/notifier/Poller"
+import * as Consumer from "@selvedge/core/ring/Consumer"
+import * as Producer from "@selvedge/core/ring/Producer"
+import * as Ring from "@selvedge/core/ring/Ring"
 import * as WorkerProgram from "@selvedge/core/service/WorkerProgram"
 import * as ShutdownToken from "@selvedge/core/shutdown/ShutdownToken"
 import * as WorkerContext from "@selvedge/core/workers/WorkerContext"
@@ -77,6 +84,42 @@ export const number = 42
 /** What handlers do to the program they belong to. */
 class Fate extends Context.Service<Fate, Deferred.Deferred<never, Planned>>()("contracts/Fate") {}
 
+const ringIn = (region: string) =>
+  Effect.flatMap(Effect.orDie(WorkerRegions.handle(region)), (handle) =>
+    Effect.orDie(Ring.attach(handle, { record: Ask.Numbered }))
+  )
+
+const consume = Effect.fnUntraced(function* (region: string, count: number) {
+  const consumer = yield* Consumer.make(yield* ringIn(region), { id: "worker" })
+  let sum = 0
+  for (let taken = 0; taken < count;) {
+    const batch = yield* Consumer.takeBatch(consumer, 256)
+    for (const { value } of batch) sum = Ask.add(sum, value)
+    taken += batch.length
+  }
+  return sum
+})
+
+const produce = Effect.fnUntraced(function* (region: string, count: number) {
+  const producer = yield* Producer.make(yield* ringIn(region))
+  for (let first = 1; first <= count; first += 64) {
+    yield* Producer.publishWith(producer, Math.min(64, count + 1 - first), (slot, i) => void (slot.value = first + i))
+  }
+  return null
+})
+
+const poll = Effect.fnUntraced(function* (region: string, count: number) {
+  const notifier = yield* Notifier.attach({ _tag: "Notifier", memory: yield* WorkerRegions.get(region) })
+  const channel = EventChannel.fromPoller(yield* Poller.attach(notifier))
+  const events = yield* Events.make(notifier.maxTokens)
+  const seen = new Set<number>()
+  while (seen.size < count) {
+    yield* EventChannel.receive(channel, events)
+    for (const token of events) seen.add(token)
+  }
+  return seen.size
+})
+
 /** Answers every request of `requests.ts`. */
 export const asking = WorkerProgram.make({
   layer: Layer.effect(Fate, Deferred.make<never, Planned>()),
@@ -97,6 +140,9 @@ export const asking = WorkerProgram.make({
       Effect.map(WorkerRegions.get(region), (memory) => Atomics.add(new Int32Array(memory), 0, 1) + 1).pipe(
         Effect.orDie
       )
-    )
+    ),
+    Ask.handlers.consume(({ count, region }) => Effect.orDie(Effect.scoped(consume(region, count)))),
+    Ask.handlers.produce(({ count, region }) => Effect.orDie(Effect.scoped(produce(region, count)))),
+    Ask.handlers.poll(({ count, region }) => Effect.orDie(Effect.scoped(poll(region, count))))
   ]
 })

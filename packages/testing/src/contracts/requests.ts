@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import * as Record from "@selvedge/core/memory/Record"
 import * as Frame from "@selvedge/core/workers/Frame"
 import * as WorkerContext from "@selvedge/core/workers/WorkerContext"
 import * as WorkerRequest from "@selvedge/core/workers/WorkerRequest"
@@ -30,6 +31,15 @@ export const Crash = WorkerRequest.make("Crash", { payload: Schema.Null, success
 export const Leave = WorkerRequest.make("Leave", { payload: Schema.Null, success: Schema.Null })
 /** Adds 1 to the first cell of a shared region. */
 export const Add = WorkerRequest.make("Add", { payload: Schema.String, success: Schema.Int })
+/** What rings of the suite carry. */
+export const Numbered = Record.struct({ value: Record.i32 })
+const InRegion = Schema.Struct({ region: Schema.String, count: Schema.Int })
+/** Takes so many records from the ring in a region, and gives a sum that depends on their order. */
+export const Consume = WorkerRequest.make("Consume", { payload: InRegion, success: Schema.Int })
+/** Publishes 1 to `count` into the ring in a region. */
+export const Produce = WorkerRequest.make("Produce", { payload: InRegion, success: Schema.Null })
+/** Waits for so many tokens of the notifier in a region. */
+export const Poll = WorkerRequest.make("Poll", { payload: InRegion, success: Schema.Int })
 /** Nobody answers this one. */
 export const Unknown = WorkerRequest.make("Unknown", { payload: Schema.Null, success: Schema.Null })
 
@@ -46,5 +56,11 @@ export const handlers = {
   hang: answering(Hang),
   crash: answering(Crash),
   leave: answering(Leave),
-  add: answering(Add)
+  add: answering(Add),
+  consume: answering(Consume),
+  produce: answering(Produce),
+  poll: answering(Poll)
 } as const
+
+/** Adds a record to a sum that depends on their order. */
+export const add = (sum: number, value: number): number => (Math.imul(sum, 31) + value) | 0

@@ -254,9 +254,9 @@ const startOfThisProcess = (): number => {
   return Number(text.slice(text.lastIndexOf(")") + 2).split(" ")[19])
 }
 
-/** Takes a row for a new life. Under the mutex. */
-export const join = (control: Control): { readonly row: number; readonly life: number } => {
-  const { door, fd, words } = control
+/** Takes a row for a new life, whose lock an open file will have. Under the mutex. */
+export const join = (control: Control, fd = control.fd): { readonly row: number; readonly life: number } => {
+  const { door, words } = control
   const life = words[Layout.NEXT_LIFE_WORD] ?? 0
   if (life > MOST_LIVES) throw full(control, "lives", MOST_LIVES)
   for (let row = 0; row < control.participants; row++) {
@@ -269,8 +269,10 @@ export const join = (control: Control): { readonly row: number; readonly life: n
     words[word + Layout.OWNERS] = 0
     words[word + Layout.OPENED] = 0
     words[word + Layout.OPENED + 1] = 0
+    words[word + Layout.RECOVERS] = 0
+    words[word + Layout.RECOVERS + 1] = 0
     words[word + Layout.ASLEEP] = 0
-    if (control.isOwner) words[Layout.OWNER_LIFE_WORD] = life
+    if (control.isOwner && fd === control.fd) words[Layout.OWNER_LIFE_WORD] = life
     // S2. Seen by ringers and by whoever looks for deaths.
     Atomics.store(words, word, Layout.LIVE)
     return { row, life }
@@ -284,9 +286,31 @@ export const full = (control: Control, what: SpaceFull["what"], limit: number): 
   return new SpaceFull({ path: control.path, what, limit, dead: what === "participants" ? dead : 0 })
 }
 
-/** Gives a row back. Under the mutex. The lock goes with the descriptor. */
-export const leave = ({ words }: Control, row: number): void => {
-  Atomics.store(words, Layout.participantWord(row), Layout.FREE)
+/**
+ * Gives a row back. Under the mutex. The lock goes with the descriptor.
+ *
+ * D7: in regions that it was handed for its life it may leave something behind, on purpose too (a seat that is kept for the next life). If
+ * somebody recovers such a region, the row stays for it, as those of the dead do.
+ */
+export const leave = (control: Control, row: number, handed: ReadonlySet<number>): void => {
+  const { words } = control
+  for (let region = 0; region < Layout.REGIONS; region++) {
+    const stays = handed.has(region) && isRecovered(control, row, region)
+    if (!stays && Layout.hasOpened(words, row, region)) Layout.clearOpened(words, row, region)
+  }
+  // Seen by ringers, by whoever wants a row, and by whoever recovers.
+  Atomics.store(words, Layout.participantWord(row), Layout.hasNothingOpen(words, row) ? Layout.FREE : Layout.DEAD)
+}
+
+/** Whether another participant, who lives as far as is known, recovers an open region from deaths. */
+export const isRecovered = (control: Control, row: number, region: number): boolean => {
+  const { participants, words } = control
+  if (words[Layout.regionWord(region)] !== Layout.OPEN) return false
+  for (let other = 0; other < participants; other++) {
+    if (other === row || stateOf(control, other) !== Layout.LIVE) continue
+    if (Layout.recovers(words, other, region)) return true
+  }
+  return false
 }
 
 export const stateOf = ({ words }: Control, row: number): number => Atomics.load(words, Layout.participantWord(row))

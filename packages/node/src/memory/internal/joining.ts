@@ -9,7 +9,8 @@ import * as Effect from "effect/Effect"
 import { MappingUnavailable, NotThere } from "../MappingError.ts"
 import * as Control from "./control.ts"
 import * as Native from "./native.ts"
-import { attempt, release, SpaceCore, type SpaceError, underMutex } from "./space.ts"
+import { attempt, type SpaceError, underMutex } from "./attempts.ts"
+import { release, SpaceCore } from "./space.ts"
 import * as Watcher from "./watcher.ts"
 
 /** The time for attaching, in milliseconds. */
@@ -69,7 +70,7 @@ const watched = (
       process.emitWarning(`selvedge: ${String(error)}; other processes do not wake this one any more`)
     })
     return Effect.tryPromise({
-      try: () => watcher.awake.then(() => new SpaceCore(control, row, life, watcher)),
+      try: () => watcher.awake.then(() => new SpaceCore(control, row, life, watcher, look)),
       catch: (error) => new MappingUnavailable({ reason: "refused", wanted: "a watcher", found: String(error) })
     })
   })

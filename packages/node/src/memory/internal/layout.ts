@@ -13,13 +13,15 @@
  *  1  serials       next life next region                                                                under the mutex
  *  2  owner         life                                                                                 under the mutex
  *  4 … (2 each)     state     life     pid    start (2)    owners   opened (2)                           under the mutex
+ *                   recovers (2), at 8                                                                  its participant
  *                   doorbell  asleep                                                                     ringers, its watcher
  *  4+2P … (2 each)  state     serial   bytes (2)           maker    name length  name (8)                under the mutex
  *                   bells: up to 32 words, each the index of a bell plus one                             whoever sleeps or rings
  * ```
  *
  * A participant's state is 0 FREE, 1 LIVE, 2 DEAD; a region's 0 FREE, 1 MAKING, 2 OPEN, 3 REMOVED. `opened` has a bit for each
- * region that the participant has open, or had open when it died and nobody has recovered since.
+ * region that the participant has open, or had open when it died and nobody has recovered since; `recovers` one for each region that
+ * the participant recovers from the deaths of others.
  *
  * **Locks** are bytes of the control file that need not exist: 0 the mutex, 1 the owner, 2 + i participant i. Each is held by an open
  * file, and the kernel gives it back when the last descriptor of that is closed.
@@ -40,7 +42,7 @@ export const LINE_WORDS = 32
 export const MAGIC = 0x4d564c53
 
 /** Raised whenever an older reader would misread a file. */
-export const VERSION = 1
+export const VERSION = 2
 
 /** Of the control file. */
 export const BYTES = WASM_PAGE_BYTES
@@ -73,6 +75,7 @@ export const PID = 2
 export const START = 3
 export const OWNERS = 5
 export const OPENED = 6
+export const RECOVERS = 8
 export const DOORBELL = LINE_WORDS
 export const ASLEEP = LINE_WORDS + 1
 
@@ -126,6 +129,20 @@ export const hasNothingOpen = (words: Int32Array, participant: number): boolean 
 
 const openedWord = (participant: number, region: number): number =>
   participantWord(participant) + OPENED + (region >> 5)
+
+const recoversWord = (participant: number, region: number): number =>
+  participantWord(participant) + RECOVERS + (region >> 5)
+
+/** Whether a participant recovers a region from the deaths of others. */
+export const recovers = (words: Int32Array, participant: number, region: number): boolean =>
+  (Atomics.load(words, recoversWord(participant, region)) & (1 << (region & 31))) !== 0
+
+/** Read by whoever leaves, or settles what the dead had. */
+export const setRecovers = (words: Int32Array, participant: number, region: number, does: boolean): void => {
+  const bit = 1 << (region & 31)
+  if (does) Atomics.or(words, recoversWord(participant, region), bit)
+  else Atomics.and(words, recoversWord(participant, region), ~bit)
+}
 
 /** Stores a whole number of up to 53 bits in two words. */
 export const writeWide = (words: Int32Array, word: number, value: number): void => {

@@ -20,72 +20,16 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as fs from "node:fs"
-import {
-  FileRefused,
-  InvalidSpace,
-  MappingFailed,
-  NotARegion,
-  NotThere,
-  RegionTaken,
-  SpaceBusy,
-  SpaceFull,
-  SpaceTaken
-} from "../MappingError.ts"
+import { NotARegion, NotThere, RegionTaken } from "../MappingError.ts"
+import { attempt, since, type SpaceError, underMutex } from "./attempts.ts"
 import * as Control from "./control.ts"
 import * as Files from "./files.ts"
 import * as Layout from "./layout.ts"
 import * as Outward from "./outward.ts"
-import { MOST_BYTES, NativeError, pages, roundUpToPage } from "./pages.ts"
+import { MOST_BYTES, pages, roundUpToPage } from "./pages.ts"
 import * as Regions from "./regionTable.ts"
 import type { Watcher } from "./watcher.ts"
-
-/** Whatever may be wrong with a space that is there. */
-export type SpaceError =
-  | FileRefused
-  | InvalidSpace
-  | MappingFailed
-  | NotThere
-  | RegionTaken
-  | SpaceBusy
-  | SpaceFull
-  | SpaceTaken
-
-const errors = [FileRefused, InvalidSpace, MappingFailed, NotThere, RegionTaken, SpaceBusy, SpaceFull, SpaceTaken]
-
-/** Runs what throws those errors, or `NativeError`; anything else it throws is a defect. */
-export const attempt = <A>(run: () => A): Effect.Effect<A, SpaceError> =>
-  Effect.suspend(() => {
-    try {
-      return Effect.succeed(run())
-    } catch (error) {
-      if (error instanceof NativeError) return Effect.fail(new MappingFailed({ wanted: error.call, found: error.code }))
-      return errors.some((known) => error instanceof known) ? Effect.fail(error as SpaceError) : Effect.die(error)
-    }
-  })
-
-/** Nobody holds the mutex for longer than a few system calls, unless its process is stopped. */
-const MUTEX_MILLIS = 2000
-
-/** Milliseconds since `start`. */
-const since = (clock: Clock.Clock, start: bigint): number =>
-  Math.round(Number(clock.monotonicTimeNanosUnsafe() - start) / 1e6)
-
-/** Changes the tables; waits while another process does. */
-export const underMutex = <A>(control: Control.Control, change: () => A): Effect.Effect<A, SpaceError> =>
-  Clock.clockWith((clock) => {
-    const start = clock.monotonicTimeNanosUnsafe()
-    const go: Effect.Effect<A, SpaceError> = Effect.flatMap(
-      attempt(() => Control.withMutex(control, () => ({ done: change() }))),
-      (answer): Effect.Effect<A, SpaceError> => {
-        if (answer !== "Busy") return Effect.succeed(answer.done)
-        const waitedMillis = since(clock, start)
-        return waitedMillis >= MUTEX_MILLIS
-          ? Effect.fail(new SpaceBusy({ path: control.path, waitedMillis }))
-          : Effect.flatMap(Effect.sleep(1), () => go)
-      }
-    )
-    return go
-  })
+import * as Whereabouts from "./whereabouts.ts"
 
 /** A participant that is dead, as recoveries are told of it. */
 export interface Death {
@@ -118,13 +62,17 @@ export class SpaceCore {
   private readonly held = new Map<number, Held>()
   private readonly recoveries = new Map<number, Recovery>()
   private readonly underWay = new Set<string>()
+  /** D7. */
+  private readonly handed = new Set<number>()
+  private readonly lookSoon: () => void
   private isClosed = false
 
-  constructor(control: Control.Control, row: number, life: number, watcher: Watcher) {
+  constructor(control: Control.Control, row: number, life: number, watcher: Watcher, lookSoon: () => void) {
     this.control = control
     this.row = row
     this.life = life
     this.watcher = watcher
+    this.lookSoon = lookSoon
   }
 
   private get words(): Int32Array {
@@ -195,6 +143,7 @@ export class SpaceCore {
     this.held.set(region, held)
     const outward = { door, words, address, participants, row: this.row, region, listed: new Set<number>() }
     Outward.hearFrom(held.memory, outward)
+    Whereabouts.note(held.memory, { control: this.control, row: this.row, region, lookSoon: this.lookSoon })
     this.watcher.tell({ _tag: "Watch", region, memory: held.memory })
   }
 
@@ -287,9 +236,16 @@ export class SpaceCore {
   private unmap(region: number, { address, bytes, memory }: Held): void {
     this.held.delete(region)
     this.recoveries.delete(region)
+    Layout.setRecovers(this.words, this.row, region, false)
     Outward.forget(memory)
+    Whereabouts.forget(memory)
     if (!this.isClosed) this.watcher.tell({ _tag: "Forget", region })
     this.control.door.putBack(address, bytes)
+  }
+
+  /** This participant was given a region for its life, and may leave something behind in it. */
+  keepFor(region: number): void {
+    this.handed.add(region)
   }
 
   /** The row of an open region's memory. */
@@ -304,12 +260,14 @@ export class SpaceCore {
   /** From now on, and for those who died before too. */
   recoverWith(region: number, recovery: Recovery): void {
     this.recoveries.set(region, recovery)
+    Layout.setRecovers(this.words, this.row, region, true)
     this.watcher.tell({ _tag: "Recovers", region, recovers: true })
   }
 
   recoverNoMore(region: number, recovery: Recovery): void {
     if (this.recoveries.get(region) !== recovery) return
     this.recoveries.delete(region)
+    Layout.setRecovers(this.words, this.row, region, false)
     if (!this.isClosed) this.watcher.tell({ _tag: "Recovers", region, recovers: false })
   }
 
@@ -379,9 +337,9 @@ export class SpaceCore {
     this.isClosed = true
     const { control } = this
     const leave = underMutex(control, () => {
-      for (const [region, { made }] of open) this.unmark(region, made)
+      for (const [region, { made }] of open) if (made) Regions.removeRegion(control, region)
       if (control.isOwner) Regions.removeSpace(control)
-      Control.leave(control, this.row)
+      Control.leave(control, this.row, this.handed)
     })
     return Effect.promise(() => this.watcher.stop()).pipe(
       Effect.andThen(leave),

@@ -15,6 +15,7 @@ import { RequestFailed } from "@selvedge/core/workers/ContainerError"
 import * as WorkerContext from "@selvedge/core/workers/WorkerContext"
 import * as WorkerExit from "@selvedge/core/workers/WorkerExit"
 import * as WorkerRequest from "@selvedge/core/workers/WorkerRequest"
+import { WorkerRegions } from "@selvedge/core/workers/WorkerRegions"
 import { WorkerStatus } from "@selvedge/core/workers/WorkerStatus"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -45,6 +46,7 @@ class Threads extends Context.Service<Threads, Container.Container>()("@selvedge
       yield* container.run({
         name,
         program: Backend.module(inner.url, inner.exportName),
+        regions: yield* WorkerRegions,
         count: inner.threads,
         healthTimeout: inner.healthTimeoutMillis,
         progressTimeout: inner.progressTimeoutMillis

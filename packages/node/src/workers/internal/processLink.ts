@@ -2,9 +2,11 @@
  * One life in a child process, from above.
  *
  * ```text
- *   fork ──▶ running ──▶ exit ─┬─▶ exited        both, in either order: what the process sent is read until its channel closes
+ *   fork ──▶ running ──▶ exit ─┬─▶ settled ──▶ exited    both, in either order: what the process sent is read until its channel closes
  *                └─▶ channel closed
  * ```
+ *
+ * _Settled_: what it left in mapped regions is recovered, or a second is over.
  *
  * A grandchild that inherited the channel could keep it open: 500 ms after the exit nobody waits for it any more.
  *
@@ -17,6 +19,7 @@ import type * as Scope from "effect/Scope"
 import { type ChildProcess, fork } from "node:child_process"
 import { once } from "node:events"
 import { fileURLToPath } from "node:url"
+import * as MappedRegions from "../../memory/MappedRegions.ts"
 import * as Exits from "./exits.ts"
 import * as Output from "./output.ts"
 import * as StartData from "./startData.ts"
@@ -33,15 +36,15 @@ const CHANNEL_MILLIS = 500
 
 export const start = (
   data: StartData.StartData,
-  { context }: Backend.StartRequest,
+  { context, regions }: Backend.StartRequest,
   listener: Backend.Listener,
   options: Options
 ): Effect.Effect<Backend.Link, StartFailed, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.map(spawn(`${context.name} ${context.serviceOrdinal}`, options), (child) => {
       if (options.output === "prefix") Output.prefix(child, context)
-      const link = new ProcessLink(child, listener)
-      child.send({ ...data, regions: {} }, ignore)
+      const link = new ProcessLink(child, listener, MappedRegions.settleProcess(regions, child.pid ?? 0))
+      child.send(data, ignore)
       return link
     }),
     (link) => link.end
@@ -85,9 +88,12 @@ class ProcessLink implements Backend.Link {
   private wasKilled = false
   private isGone = false
   private readonly gone: Array<() => void> = []
+  private readonly settled: Effect.Effect<void>
+  private isSettling = false
 
-  constructor(child: ChildProcess, listener: Backend.Listener) {
+  constructor(child: ChildProcess, listener: Backend.Listener, settled: Effect.Effect<void>) {
     this.child = child
+    this.settled = settled
     this.listener = listener
     this.pid = child.pid ?? 0
     child.on("message", listener.message)
@@ -101,7 +107,7 @@ class ProcessLink implements Backend.Link {
       this.exit = { code, signal }
       if (!child.connected) this.isOpen = false
       this.finish()
-      if (!this.isGone) after(CHANNEL_MILLIS, () => this.giveUpChannel())
+      if (!this.isSettling) after(CHANNEL_MILLIS, () => this.giveUpChannel())
     })
   }
 
@@ -112,10 +118,14 @@ class ProcessLink implements Backend.Link {
   }
 
   private finish(): void {
-    if (this.exit === undefined || this.isOpen || this.isGone) return
-    this.isGone = true
-    this.listener.exited(Exits.ofProcess({ pid: this.pid, ...this.exit, wasKilled: this.wasKilled }))
-    for (const wake of this.gone.splice(0)) wake()
+    const { exit } = this
+    if (exit === undefined || this.isOpen || this.isSettling) return
+    this.isSettling = true
+    Effect.runFork(this.settled).addObserver(() => {
+      this.isGone = true
+      this.listener.exited(Exits.ofProcess({ pid: this.pid, ...exit, wasKilled: this.wasKilled }))
+      for (const wake of this.gone.splice(0)) wake()
+    })
   }
 
   get place(): string {

@@ -9,6 +9,7 @@
 import type * as Backend from "@selvedge/core/workers/Backend"
 import * as WorkerMessage from "@selvedge/core/workers/WorkerMessage"
 import type { Regions } from "@selvedge/core/workers/WorkerRegions"
+import type { Lent, Place } from "../../memory/MappedRegions.ts"
 import type { Inner } from "./hybridInner.ts"
 import type { Tables } from "./threadTables.ts"
 
@@ -21,6 +22,10 @@ export interface StartData {
   readonly regions: Regions
   /** Where its memory is its supervisor's: where it shows that it lives. */
   readonly pulse?: SharedArrayBuffer | undefined
+  /** To a thread: those of its regions that other processes see too. */
+  readonly lent?: Readonly<Record<string, Lent>> | undefined
+  /** To a process: where it finds its regions. */
+  readonly places?: Readonly<Record<string, Place>> | undefined
   /** In a thread: the tables of the program around its container. */
   readonly tables?: Tables | undefined
   /** In a process of a hybrid: what its threads run. */

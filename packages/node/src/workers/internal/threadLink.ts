@@ -12,6 +12,7 @@ import { StartFailed } from "@selvedge/core/workers/ContainerError"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { type ResourceLimits, Worker } from "node:worker_threads"
+import * as MappedRegions from "../../memory/MappedRegions.ts"
 import * as Exits from "./exits.ts"
 import * as Output from "./output.ts"
 import * as StartData from "./startData.ts"
@@ -33,19 +34,30 @@ export const start = (
 ): Effect.Effect<Backend.Link, StartFailed, Scope.Scope> =>
   Effect.flatMap(ThreadTables.lease(request.context), ({ ended, tables }) =>
     Effect.acquireRelease(
-      Effect.try({
-        try: () => {
-          const worker = spawn({ ...StartData.make(program, request), pulse: request.pulse, tables }, request, options)
-          return new ThreadLink(worker, listener, ended)
-        },
-        catch: (error) => {
-          ended()
-          return new StartFailed({ reason: "SpawnRefused", wanted: "a thread", found: Exits.messageOf(error) })
-        }
-      }),
+      Effect.flatMap(lend(request), (lending) =>
+        Effect.try({
+          try: () => {
+            const { lent, regions } = lending
+            const worker = spawn(
+              { ...StartData.make(program, request), pulse: request.pulse, regions, lent, tables },
+              request,
+              options
+            )
+            return new ThreadLink(worker, listener, ended, lending)
+          },
+          catch: (error) =>
+            new StartFailed({ reason: "SpawnRefused", wanted: "a thread", found: Exits.messageOf(error) })
+        }).pipe(Effect.onError(() => lending.end))
+      ).pipe(Effect.onError(() => Effect.sync(ended))),
       (link) => link.end
     )
   )
+
+const lend = ({ regions }: Backend.StartRequest): Effect.Effect<MappedRegions.Lending, StartFailed> =>
+  Effect.mapError(MappedRegions.lend(regions), ({ message }) => {
+    const wanted = "a place among the participants of its mapped memory"
+    return new StartFailed({ reason: "MappingUnavailable", wanted, found: message })
+  })
 
 const spawn = (data: StartData.StartData, request: Backend.StartRequest, options: Options): Worker => {
   const { name, serviceOrdinal } = request.context
@@ -71,7 +83,7 @@ class ThreadLink implements Backend.Link {
   private isGone = false
   private readonly gone: Array<() => void> = []
 
-  constructor(worker: Worker, listener: Backend.Listener, ended: () => void) {
+  constructor(worker: Worker, listener: Backend.Listener, ended: () => void, lending: MappedRegions.Lending) {
     this.worker = worker
     // The thread has none any more when it has ended.
     this.threadId = worker.threadId
@@ -81,10 +93,12 @@ class ThreadLink implements Backend.Link {
       this.error ??= error
     })
     worker.on("exit", (code) => {
-      this.isGone = true
-      ended()
-      listener.exited(Exits.ofThread({ code, error: this.error, wasKilled: this.wasKilled }))
-      for (const wake of this.gone.splice(0)) wake()
+      Effect.runFork(lending.end).addObserver(() => {
+        this.isGone = true
+        ended()
+        listener.exited(Exits.ofThread({ code, error: this.error, wasKilled: this.wasKilled }))
+        for (const wake of this.gone.splice(0)) wake()
+      })
     })
   }
 

@@ -24,11 +24,15 @@ import * as Pulse from "@selvedge/core/workers/Pulse"
 import type { Facts } from "@selvedge/core/workers/WorkerContext"
 import * as WorkerExit from "@selvedge/core/workers/WorkerExit"
 import * as WorkerMessage from "@selvedge/core/workers/WorkerMessage"
+import { GivenOwner } from "@selvedge/core/workers/WorkerRegions"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
 import { availableParallelism } from "node:os"
 import * as KeepAlive from "../../main/KeepAlive.ts"
 import * as NodeSignals from "../../main/NodeSignals.ts"
+import type { MappingError } from "../../memory/MappedMemory.ts"
+import type { Held } from "../../memory/MappedRegions.ts"
 import { InnerRef } from "./hybridInner.ts"
 import type { StartData } from "./startData.ts"
 
@@ -96,11 +100,13 @@ class Side {
     yield* KeepAlive.hold
     const signals = yield* NodeSignals.make(this.around.emitter)
     const { data } = this.around
+    // Before the program: it may use them while it is loaded into a layer, and without them it is not to begin.
+    const held = yield* heldBy(data)
     const program = yield* load(data)
     const context = factsOf(data)
     const life = WorkerLife.make(program, {
       context,
-      regions: data.regions,
+      regions: { ...data.regions, ...held?.regions },
       pulse: data.pulse && Pulse.adopt(data.pulse, context.generation),
       send: (wire) => this.post(wire)
     })
@@ -109,7 +115,10 @@ class Side {
     const run = life.run.pipe(
       Effect.provideService(Signals.Signals, signals),
       Effect.provideService(MemoryUse, this.around.memoryUse),
-      Effect.provideService(InnerRef, data.inner)
+      Effect.provideService(InnerRef, data.inner),
+      held === undefined
+        ? (self) => self
+        : (self) => Effect.provideContext(Effect.provideService(self, GivenOwner, held.ownerOf), held.context)
     )
     if (data.tables === undefined) return yield* run
     // Loaded by those who have them: what a worker loads is what its start takes.
@@ -130,6 +139,16 @@ class Side {
       )
     }
   }
+}
+
+/** What it has of mapped memory. Loaded by those who have any. */
+const heldBy = ({ lent, places }: StartData): Effect.Effect<Held | undefined, MappingError, Scope.Scope> => {
+  if (places === undefined && (lent === undefined || Object.keys(lent).length === 0)) return Effect.succeed(undefined)
+  return Effect.flatMap(
+    Effect.promise(() => import("../../memory/MappedRegions.ts")),
+    ({ borrow, openAll }): Effect.Effect<Held, MappingError, Scope.Scope> =>
+      places === undefined ? borrow(lent ?? {}) : openAll(places)
+  )
 }
 
 const factsOf = (data: StartData): Facts => {

@@ -87,19 +87,5 @@ export const cases: ReadonlyArray<Case> = [
       const error = yield* failure("no such worker", who({ key: "other" }))
       yield* claim("error", error.reason, "NoWorker")
     })
-  },
-  {
-    title: "shares memory that was handed over by name [W5]",
-    needs: "shared memory",
-    run: Effect.gen(function* () {
-      const container = yield* Container.make()
-      const regions = { counts: new SharedArrayBuffer(8) }
-      yield* container.run({ name: "asking", program: program("asking"), count: 2, regions })
-      yield* within("they are ready", container.awaitReady)
-      for (const serviceOrdinal of [0, 1]) {
-        yield* container.request(Ask.Add, "counts", { service: "asking", serviceOrdinal })
-      }
-      yield* claim("both added", new Int32Array(regions.counts)[0], 2)
-    })
   }
 ]

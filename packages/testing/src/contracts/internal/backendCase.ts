@@ -3,6 +3,7 @@
  *
  * @internal
  */
+import type { SharedMemory } from "@selvedge/core/memory/SharedMemory"
 import type { Backend } from "@selvedge/core/workers/Backend"
 import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -16,4 +17,9 @@ export interface Case {
   readonly title: string
   readonly needs?: "isolation" | "shared memory" | "separate memory" | undefined
   readonly run: Effect.Effect<void, unknown, Backend | Scope.Scope>
+}
+
+/** A case before it has memory. */
+export interface CaseInMemory extends Omit<Case, "run"> {
+  readonly run: Effect.Effect<void, unknown, Backend | SharedMemory | Scope.Scope>
 }
