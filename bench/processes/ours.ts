@@ -20,6 +20,7 @@ import { tmpdir } from "node:os"
 import * as path from "node:path"
 import { Worker } from "node:worker_threads"
 import { check, percentiles, type Sample } from "../harness.ts"
+import * as Trips from "../internal/trips.ts"
 
 export const Small = Record.struct({ n: Record.f64 })
 export type Small = Record.Type<typeof Small>
@@ -128,19 +129,7 @@ export const roundTrip = (mapped: boolean, strategy: "spin" | "park", trips: num
     await bench.start(rings, { role: "echo", strategy })
     const producer = await bench.live(Producer.make(rings[0]))
     const consumer = await bench.live(Consumer.make(rings[1], { id: "back" }))
-    const wait = Consumer.waitWith(WaitStrategy[strategy])
-    const times: Array<number> = []
-    for (let i = 0; i < trips; i++) {
-      const begin = performance.now()
-      producer.publishUnsafe(1, (slot) => void (slot.n = i))
-      Consumer.awaitBlockingUnsafe(consumer, wait)
-      let seen = -1
-      consumer.processUnsafe(({ n }) => void (seen = n), 1)
-      const micros = (performance.now() - begin) * 1000
-      check(seen === i, `the echo of ${i}, found ${seen}`)
-      if (i > trips / 4) times.push(micros)
-    }
-    return percentiles(times)
+    return Trips.blocking(producer, consumer, WaitStrategy[strategy], trips)
   })
 
 /** Microseconds there and back between fibers. */
@@ -150,18 +139,7 @@ export const fibers = (mapped: boolean, trips: number): Promise<Sample> =>
     await bench.start(rings, { role: "echo", strategy: "fibers" })
     const producer = await bench.live(Producer.make(rings[0]))
     const consumer = await bench.live(Consumer.make(rings[1], { id: "back" }))
-    const times: Array<number> = []
-    const loop = Effect.gen(function* () {
-      for (let i = 0; i < trips; i++) {
-        const begin = performance.now()
-        yield* Producer.publish(producer, { n: i })
-        const { n } = yield* Consumer.take(consumer)
-        if (i > trips / 4) times.push((performance.now() - begin) * 1000)
-        check(n === i, `the echo of ${i}, found ${n}`)
-      }
-    })
-    await bench.live(loop)
-    return percentiles(times)
+    return bench.live(Trips.fibers(producer, consumer, trips))
   })
 
 /** Microseconds from a publication here to a take there, by somebody who was asleep. */

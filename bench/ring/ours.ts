@@ -13,7 +13,8 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { once } from "node:events"
 import { Worker } from "node:worker_threads"
-import { check, percentiles, type Sample } from "../harness.ts"
+import { check, type Sample } from "../harness.ts"
+import * as Trips from "../internal/trips.ts"
 
 export const Small = Record.struct({ n: Record.f64 })
 export type Small = Record.Type<typeof Small>
@@ -158,19 +159,7 @@ export const roundTrip = async (strategy: How, trips: number): Promise<Sample> =
   await start(there, { role: "echo", other: await live(Ring.handle(back)), strategy })
   const producer = await live(Producer.make(there))
   const consumer = await live(Consumer.make(back, { id: "back" }))
-  const wait = Consumer.waitWith(strategyOf(strategy))
-  const times: Array<number> = []
-  for (let i = 0; i < trips; i++) {
-    const begin = performance.now()
-    producer.publishUnsafe(1, (slot) => void (slot.n = i))
-    Consumer.awaitBlockingUnsafe(consumer, wait)
-    let seen = -1
-    consumer.processUnsafe(({ n }) => void (seen = n), 1)
-    const micros = (performance.now() - begin) * 1000
-    check(seen === i, `the echo of ${i}, found ${seen}`)
-    if (i > trips / 4) times.push(micros)
-  }
-  return percentiles(times)
+  return Trips.blocking(producer, consumer, strategyOf(strategy), trips)
 }
 
 /** Microseconds there and back where this side is a fiber that sleeps. */
@@ -181,20 +170,10 @@ export const wake = async (trips: number): Promise<Sample> => {
   await start(there, { role: "echo", other: await live(Ring.handle(back)), strategy: "spin" })
   const producer = await live(Producer.make(there))
   const consumer = await live(Consumer.make(back, { id: "back" }))
-  const times: Array<number> = []
-  const loop = Effect.gen(function* () {
-    for (let i = 0; i < trips; i++) {
-      const begin = performance.now()
-      yield* Producer.publish(producer, { n: i })
-      const { n } = yield* Consumer.take(consumer)
-      if (i > trips / 4) times.push((performance.now() - begin) * 1000)
-      check(n === i, `the echo of ${i}, found ${n}`)
-    }
-  })
   const held = setInterval(() => undefined, 60_000)
-  await Effect.runPromise(loop)
+  const times = await Effect.runPromise(Trips.fibers(producer, consumer, trips))
   clearInterval(held)
-  return percentiles(times)
+  return times
 }
 
 /** Processor time of a second in which nothing happens, in percent of a core. */
