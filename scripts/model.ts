@@ -84,8 +84,8 @@ const { values } = parseArgs({
 })
 const files = filesOf(values.root, ["packages/*/test/model/**/*.model.ts"])
 const lines: Array<ModelLine> = []
+// One at a time, so that their seconds mean something.
 for (const file of files) {
-  // oxlint-disable-next-line no-await-in-loop -- one at a time, so that their seconds mean something
   const found = await runFile(values.root, file, file.includes(values.only) ? "" : values.only, values.replay)
   lines.push(...found)
   // Models can take minutes: say where we are, beside the table.

@@ -58,16 +58,12 @@ export const run = async ({ seconds, seed }: { readonly seconds: number; readonl
   while (performance.now() < end && violations.length === 0) {
     for (let i = next(40); i >= 0; i--) {
       look()
-      // oxlint-disable-next-line no-await-in-loop -- the threads run meanwhile
       await new Promise((resolve) => setTimeout(resolve, next(3)))
     }
     const ordinal = next(THREADS)
-    // oxlint-disable-next-line no-await-in-loop -- one death after the other
     await kill(ordinal, lives[ordinal]!)
-    // oxlint-disable-next-line no-await-in-loop -- as above
     lives[ordinal] = await begin(ordinal, lives[ordinal]!.generation + 1)
   }
-  // oxlint-disable-next-line no-await-in-loop -- as above
   for (const [ordinal, life] of lives.entries()) await kill(ordinal, life)
   const { active, completed, lost, peak, spawned } = arena.sums()
   if (active !== 0) violations.push(`${active} strands are left`)

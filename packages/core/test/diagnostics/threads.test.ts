@@ -19,7 +19,7 @@ it("a hundred threads on fifty slots leave none, and each life is counted once [
     const threads = Array.from({ length: AT_ONCE }, (_, i) =>
       startThread(arena.job(first + i, 0, LIVES, start, AT_ONCE))
     )
-    // oxlint-disable-next-line no-await-in-loop -- a wave after the other: a hundred at once would be more than the machine can hold
+    // A wave after the other: a hundred at once would be more than the machine can hold.
     await Promise.all(threads.map(({ ready }) => ready))
     letGo(start)
     const all = Promise.all(threads.map(({ told }) => told))
@@ -29,10 +29,8 @@ it("a hundred threads on fifty slots leave none, and each life is counted once [
     })
     while (!isOver) {
       problems.push(...arena.look())
-      // oxlint-disable-next-line no-await-in-loop -- messages of the threads arrive between two looks
       await new Promise((resolve) => setImmediate(resolve))
     }
-    // oxlint-disable-next-line no-await-in-loop -- as above
     for (const told of await all) {
       registered += told!.registered
       overflowed += told!.overflowed

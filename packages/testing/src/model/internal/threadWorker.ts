@@ -60,7 +60,6 @@ const bodyOf = async (data: WorkerData): Promise<(state: unknown) => unknown> =>
   return run
 }
 
-// oxlint-disable-next-line unicorn/require-post-message-target-origin -- a port of node:worker_threads has none
 const say = (message: WorkerMessage): void => parentPort?.postMessage(message)
 
 const describe = (error: unknown): string =>
