@@ -24,18 +24,8 @@ import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import { setTimeout as setTimeoutPromise } from "node:timers/promises"
 import { Worker } from "node:worker_threads"
-import { Checked, type Job, type Seen, START } from "./stressWorker.ts"
-
-/** Source: mulberry32, a well-known 32-bit generator in the public domain. */
-const generator = (seed: number): ((below: number) => number) => {
-  let state = seed | 0
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296) * below)
-  }
-}
+import { generator } from "../chance.ts"
+import { Checked, type Job, jobOf, type Seen, START } from "./stressWorker.ts"
 
 const ROUND_MILLIS = 20_000
 
@@ -49,19 +39,7 @@ interface Thread {
 
 const start = async (ring: Ring.Ring<Checked>, job: Partial<Job>): Promise<Thread> => {
   const handle = await Effect.runPromise(Ring.handle(ring))
-  const all = {
-    role: "consumer",
-    handle,
-    producer: 0,
-    records: 0,
-    batch: 1,
-    id: "a",
-    producers: 1,
-    numbered: false,
-    whenSlow: "block",
-    ...job
-  }
-  const worker = new Worker(new URL("./stressWorker.ts", import.meta.url), { workerData: all })
+  const worker = new Worker(new URL("./stressWorker.ts", import.meta.url), { workerData: jobOf(handle, job) })
   let isReady = (): void => undefined
   const ready = new Promise<void>((resolve) => {
     isReady = resolve

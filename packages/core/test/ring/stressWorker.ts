@@ -33,6 +33,20 @@ export interface Job {
   readonly whenSlow: "block" | "dropOldest"
 }
 
+/** A whole job: a consumer that takes everything, but for what is said. */
+export const jobOf = (handle: Ring.Handle, job: Partial<Job>): Job => ({
+  role: "consumer",
+  handle,
+  producer: 0,
+  records: 0,
+  batch: 1,
+  id: "a",
+  producers: 1,
+  numbered: false,
+  whenSlow: "block",
+  ...job
+})
+
 export interface Seen {
   readonly count: number
   readonly first: number

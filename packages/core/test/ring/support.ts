@@ -8,6 +8,7 @@ import { layerThread } from "@selvedge/core/memory/SharedMemory"
 import * as Waking from "@selvedge/core/memory/Waking"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+export { generator } from "../chance.ts"
 
 export const Value = Record.struct({ n: Record.f64 })
 export type Value = Record.Type<typeof Value>
@@ -32,14 +33,3 @@ export const fork = <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.forkChild(
 /** The ring as a worker that will die sees it: a handle of its own, with its own owner. */
 export const attached = <A>(ring: Ring.Ring<A>) =>
   Effect.flatMap(Ring.handle(ring), (handle) => Ring.attach(handle, { record: ring.record }))
-
-/** Source: mulberry32, a well-known 32-bit generator in the public domain. */
-export const generator = (seed: number): ((below: number) => number) => {
-  let state = seed | 0
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296) * below)
-  }
-}

@@ -11,27 +11,15 @@ import { layerThread } from "@selvedge/core/memory/SharedMemory"
 import * as Effect from "effect/Effect"
 import { Worker } from "node:worker_threads"
 import { Numbered } from "./faultyWorker.ts"
-import { Checked, type Job } from "./stressWorker.ts"
+import { Checked, type Job, jobOf } from "./stressWorker.ts"
 
 const workerOf = <A>(ring: Ring.Ring<A>, job: Partial<Job>) =>
   Effect.acquireRelease(
     Effect.map(Ring.handle(ring), (handle) => {
-      const all = {
-        role: "consumer",
-        handle,
-        producer: 0,
-        records: 0,
-        batch: 1,
-        id: "a",
-        producers: 1,
-        numbered: false,
-        whenSlow: "block",
-        ...job
-      }
       const execArgv = ["--conditions=@selvedge/source", "--no-warnings"]
       return {
         owner: handle.owner,
-        worker: new Worker(new URL("./stressWorker.ts", import.meta.url), { workerData: all, execArgv })
+        worker: new Worker(new URL("./stressWorker.ts", import.meta.url), { workerData: jobOf(handle, job), execArgv })
       }
     }),
     ({ worker }) => Effect.promise(() => worker.terminate())

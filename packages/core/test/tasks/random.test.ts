@@ -17,6 +17,7 @@ import * as Fiber from "effect/Fiber"
 import * as Logger from "effect/Logger"
 import * as Queue from "effect/Queue"
 import * as TestClock from "effect/testing/TestClock"
+import { generator } from "../chance.ts"
 import { Model, type ModelTask, type Temper } from "./randomModel.ts"
 import { joining, left } from "./support.ts"
 
@@ -26,21 +27,11 @@ const settle = Effect.repeat(Effect.yieldNow, { times: 12 })
 const STEPS = 40
 const SEEDS = 100
 
-const numbers = (seed: number): ((below: number) => number) => {
-  let state = seed | 0
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296) * below)
-  }
-}
-
 type Mail = Queue.Queue<Effect.Effect<boolean, string, TaskRegistry.TaskRegistry>>
 
 const program = (seed: number) =>
   Effect.gen(function* () {
-    const next = numbers(seed)
+    const next = generator(seed)
     const model = new Model()
     const mails = new Map<string, Mail>()
     const joins: Array<Fiber.Fiber<unknown, unknown>> = []

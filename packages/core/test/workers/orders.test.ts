@@ -12,17 +12,8 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Schedule from "effect/Schedule"
 import { quietly } from "../service/stage.ts"
+import { generator } from "../chance.ts"
 import { asking, Echo, Hang, patient, slow } from "./stage.ts"
-
-const numbers = (seed: number): ((below: number) => number) => {
-  let state = seed | 0
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296) * below)
-  }
-}
 
 const strategies = ["one-for-one", "one-for-all", "rest-for-one"] as const
 
@@ -38,7 +29,7 @@ interface Finding {
 const story = (seed: number): Effect.Effect<Finding> =>
   Effect.scoped(
     Effect.gen(function* () {
-      const next = numbers(seed)
+      const next = generator(seed)
       const workers = yield* TestContainer.TestContainer
       const container = yield* Container.make({
         strategy: strategies[seed % 3],

@@ -3,6 +3,7 @@
  */
 import { spawn } from "node:child_process"
 import { once } from "node:events"
+import { Hearing } from "../hearing.ts"
 
 export interface Heard {
   /** Milliseconds since `ready`. */
@@ -44,45 +45,27 @@ export const watched = async (
     timeout: 30_000,
     killSignal: "SIGKILL"
   })
-  let [stdout, stderr, began] = ["", "", now()]
+  let began = now()
   const heard: Array<Heard> = []
-  const waiting = new Set<() => void>()
-  const hear = () => waiting.forEach((look) => look())
-  child.stdout.setEncoding("utf8").on("data", (text: string) => {
-    if (stdout === "") began = now()
-    stdout += text
-    hear()
-  })
-  child.stderr.setEncoding("utf8").on("data", (text: string) => {
-    heard.push({ at: now() - began, text })
-    stderr += text
-    hear()
-  })
   const closed = once(child, "close")
-  const says = (text: string): Promise<void> =>
-    new Promise((resolve, reject) => {
-      const look = () => {
-        if (!stdout.includes(text) && !stderr.includes(text)) return
-        waiting.delete(look)
-        resolve()
-      }
-      waiting.add(look)
-      look()
-      void closed.then(() => reject(new Error(`ended without "${text}":\n${stdout}\n${stderr}`)))
-    })
+  const hearing = new Hearing(child, closed, (stream, text) => {
+    if (stream === "stderr") heard.push({ at: now() - began, text })
+    else if (hearing.stdout === "") began = now()
+  })
+  const { says } = hearing
   await says("ready").catch(() => {})
   await options.act?.({
     pid: child.pid ?? 0,
     says,
     kill: (name) => void child.kill(name),
-    soFar: () => stdout + stderr
+    soFar: () => hearing.stdout + hearing.stderr
   })
   const [code, signal]: ReadonlyArray<unknown> = await closed
   return {
     code: typeof code === "number" ? code : null,
     signal: typeof signal === "string" ? signal : null,
-    stdout,
-    stderr,
+    stdout: hearing.stdout,
+    stderr: hearing.stderr,
     heard
   }
 }

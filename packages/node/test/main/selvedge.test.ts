@@ -10,6 +10,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { Hearing } from "../hearing.ts"
 
 interface Ended {
   readonly code: number | null
@@ -51,32 +52,11 @@ const serve = async (
     timeout: 25_000,
     killSignal: "SIGKILL"
   })
-  let stdout = ""
-  let stderr = ""
-  const waiting = new Set<() => void>()
-  const hear = () => waiting.forEach((look) => look())
-  child.stdout.setEncoding("utf8").on("data", (text: string) => {
-    stdout += text
-    hear()
-  })
-  child.stderr.setEncoding("utf8").on("data", (text: string) => {
-    stderr += text
-    hear()
-  })
-  if (options.closeStdout === true) child.stdout.destroy()
   const ended = once(child, "exit")
   const closed = once(child, "close")
-  const says = (text: string): Promise<void> =>
-    new Promise((resolve, reject) => {
-      const look = () => {
-        if (!stdout.includes(text) && !stderr.includes(text)) return
-        waiting.delete(look)
-        resolve()
-      }
-      waiting.add(look)
-      look()
-      void ended.then(() => setImmediate(() => reject(new Error(`ended without "${text}":\n${stdout}\n${stderr}`))))
-    })
+  const hearing = new Hearing(child, ended)
+  if (options.closeStdout === true) child.stdout.destroy()
+  const { says } = hearing
   const pid = child.pid ?? 0
   await act({ pid, says, kill: (name, to = pid) => void process.kill(to, name) })
   const acted = process.hrtime.bigint()
@@ -86,8 +66,8 @@ const serve = async (
   return {
     code: typeof code === "number" ? code : null,
     signal: typeof signal === "string" ? signal : null,
-    stdout,
-    stderr,
+    stdout: hearing.stdout,
+    stderr: hearing.stderr,
     millis
   }
 }
