@@ -175,7 +175,12 @@ export const WorkerRow = Schema.Struct({
   /** Outermost first. */
   frames: Schema.Array(Schema.Struct({ kind: Schema.String, ordinal: Schema.Int, name: Schema.String })),
   generation: Schema.Int,
-  ageMillis: Schema.NullOr(Schema.Finite)
+  ageMillis: Schema.NullOr(Schema.Finite),
+  /** Since its loop last gave a sign of life; null where it is not asked for any. Added later, like the next. */
+  beatAgeMillis: Schema.optionalKey(Schema.NullOr(Schema.Finite)),
+  memoryBytes: Schema.optionalKey(Schema.NullOr(Schema.Finite)),
+  /** How its last life that ended did so, in one line. */
+  lastExit: Schema.optionalKey(Schema.NullOr(Schema.String))
 })
 
 /**
@@ -183,6 +188,27 @@ export const WorkerRow = Schema.Struct({
  * @since 0.1.0
  */
 export type WorkerRow = typeof WorkerRow.Type
+
+/**
+ * What a container had to do about one of its workers.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const IncidentRow = Schema.Struct({
+  container: Schema.String,
+  ageMillis: Schema.Finite,
+  worker: Schema.String,
+  life: Schema.Int,
+  what: Schema.String,
+  detail: Schema.String
+})
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type IncidentRow = typeof IncidentRow.Type
 
 /**
  * One consumer of a ring.
@@ -311,6 +337,8 @@ export const Dump = Schema.Struct({
   tasks: Schema.Struct({ live: Schema.Int, rows: Schema.Array(TaskRow), more: Schema.Int }),
   strands: Schema.Struct({ rows: Schema.Array(StrandRow), more: Schema.Int }),
   workers: Schema.Array(WorkerRow),
+  /** The latest of each container, oldest first. Added later. */
+  incidents: Schema.optionalKey(Schema.Array(IncidentRow)),
   rings: Schema.Array(RingRow),
   notifiers: Schema.Array(NotifierRow),
   counters: Schema.Array(Schema.Struct({ label: Schema.String, value: Schema.Finite })),

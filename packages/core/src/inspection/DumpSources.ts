@@ -25,7 +25,7 @@ import type * as DumpSchema from "./DumpSchema.ts"
  * @category models
  * @since 0.1.0
  */
-export type Subject = "section" | "ring" | "notifier" | "workers" | "region"
+export type Subject = "section" | "ring" | "notifier" | "workers" | "incidents" | "region"
 
 /**
  * A source with everything it needs.

@@ -37,6 +37,7 @@ export const render = (dump: Dump, options?: Options): string =>
     ...tasks(dump, options?.maxTasks ?? 100),
     ...strands(dump, options?.maxStrands ?? 20),
     ...workers(dump),
+    ...incidents(dump),
     ...rings(dump),
     ...notifiers(dump),
     ...counters(dump),
@@ -150,8 +151,25 @@ const workers = ({ workers: rows }: Dump): Lines =>
           rows.map((row) => {
             const frames = row.frames.map((frame) => `${frame.kind} ${frame.ordinal}`).join(", ")
             const age = row.ageMillis === null ? "" : ` for ${formatAge(row.ageMillis)}`
-            return `${quote(row.name)} [${frames}] generation ${row.generation}, ${label(row.state)}${age}`
+            const { beatAgeMillis: beat = null, lastExit = null, memoryBytes = null } = row
+            const silent = beat === null ? "" : `, last beat ${formatAge(beat)} ago`
+            const memory = memoryBytes === null ? "" : `, ${bytes(memoryBytes)}`
+            const before = lastExit === null ? "" : `, the life before ${oneLine(lastExit)}`
+            return `${quote(row.name)} [${frames}] generation ${row.generation}, ${label(row.state)}${age}${silent}${memory}${before}`
           })
+        )
+      ]
+
+const incidents = ({ incidents: rows = [] }: Dump): Lines =>
+  rows.length === 0
+    ? []
+    : [
+        "incidents of workers, newest last:",
+        ...indent(
+          rows.map(
+            (row) =>
+              `${formatAge(row.ageMillis)} ago, ${oneLine(row.worker)} life ${row.life}: ${oneLine(row.what)}: ${oneLine(row.detail)}`
+          )
         )
       ]
 

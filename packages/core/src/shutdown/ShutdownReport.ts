@@ -70,6 +70,29 @@ export const KindRow = Schema.Struct({
 })
 
 /**
+ * What a container had to do about its workers, from its beginning.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const WorkersRow = Schema.Struct({
+  container: Schema.String,
+  /** How often there was each. */
+  totals: Schema.Array(Schema.Struct({ what: Schema.String, count: Schema.Int })),
+  /** The latest, oldest first. */
+  incidents: Schema.Array(
+    Schema.Struct({
+      /** Milliseconds since 1970. */
+      at: Schema.Finite,
+      worker: Schema.String,
+      life: Schema.Int,
+      what: Schema.String,
+      detail: Schema.String
+    })
+  )
+})
+
+/**
  * The report.
  *
  * @category models
@@ -95,6 +118,8 @@ export const ShutdownReport = Schema.Struct({
   }),
   interrupted: Schema.Array(Interrupted),
   leftBehind: Schema.Array(LeftBehind),
+  /** Containers that had to do anything about their workers. */
+  workers: Schema.Array(WorkersRow),
   failures: Schema.Array(FailureRow),
   exitCode: Schema.Int
 })
@@ -125,9 +150,29 @@ export const render = (report: ShutdownReport): ReadonlyArray<string> => {
       (row) => `interrupted: task ${quote(row.name)} (${label(row.kind)} #${row.id}) after ${seconds(row.ageMillis)}`
     ),
     ...report.failures.map((row) => `failed: ${row.where}: ${row.message}`),
+    ...report.workers.flatMap(renderWorkers),
     ...renderPhases(report)
   ]
 }
+
+/** One line for what happened to one worker in one way, however often. */
+const renderWorkers = ({ container, incidents, totals }: typeof WorkersRow.Type): ReadonlyArray<string> => {
+  const groups = Map.groupBy(incidents, ({ what, worker }) => JSON.stringify([worker, what]))
+  const kept = (what: string): number => incidents.filter((one) => one.what === what).length
+  return [
+    ...Array.from(groups.values(), (group) => {
+      const { detail, life, what, worker } = group.at(-1)!
+      const often = group.length === 1 ? "" : ` ${group.length} times, the last`
+      return `worker ${worker}: ${what}${often} in life ${life}: ${oneLine(detail)}`
+    }),
+    ...totals
+      .filter(({ count, what }) => count > kept(what))
+      .map(({ count, what }) => `workers of ${quote(container)}: ${what} ${count} times in all`)
+  ]
+}
+
+/** A text that is ours in the main, on one line. */
+const oneLine = (text: string): string => (/\p{Cc}|\p{Zl}|\p{Zp}/u.test(text) ? quote(text) : text)
 
 const seconds = (millis: number): string => `${(millis / 1000).toFixed(millis < 10_000 ? 2 : 1)}s`
 

@@ -24,6 +24,7 @@ import type {
   RestartIntensityExceeded,
   SpawnError
 } from "./ContainerError.ts"
+import type { Incidents } from "./Incidents.ts"
 import { childOf } from "./internal/childHandle.ts"
 import { Fleet, type Strategy } from "./internal/fleet.ts"
 import type { Place } from "./internal/place.ts"
@@ -92,6 +93,8 @@ export interface Container extends Operations {
   readonly status: Effect.Effect<ReadonlyArray<Row>>
   readonly statusUnsafe: () => ReadonlyArray<Row>
   readonly statistics: Effect.Effect<Statistics>
+  /** What it had to do about its workers: the latest of it, and how often there was each. */
+  readonly incidents: Effect.Effect<Incidents>
   readonly children: Effect.Effect<ReadonlyArray<Child>>
   readonly find: (key: string) => Effect.Effect<Option.Option<Child>>
   /** Waits until every worker is ready; fails if the container stops or gives up before. */
@@ -175,6 +178,7 @@ export const makeFleet = Effect.fnUntraced(function* (
       const leave = workforce.enrolUnsafe({
         name: checked.name,
         rowsUnsafe: () => rowsOf(fleet),
+        incidentsUnsafe: () => fleet.incidents.read(),
         isReadyUnsafe: () => !isWanted || Readiness.isReady(fleet),
         isAliveUnsafe: () => !isWanted || Readiness.isAlive(fleet),
         drain: (limits) => Stopping.stop(fleet, limits)
@@ -297,6 +301,7 @@ export const shapeOf = (fleet: Fleet): Container => {
     status: Effect.sync(statusUnsafe),
     statusUnsafe,
     statistics: Effect.sync(() => fleet.counts.read(fleet.nowMillis())),
+    incidents: Effect.sync(() => fleet.incidents.read()),
     children: Effect.sync(() => fleet.serving.map((place) => fleet.childOf(place))),
     find: (key) =>
       Effect.sync(() => {

@@ -135,6 +135,13 @@ export const currentFrames: Effect.Effect<ReadonlyArray<Frame>> = Effect.map(
  * @since 0.1.0
  */
 export const describe = (facts: Facts): string =>
-  facts.frames.length === 0
-    ? label(facts.name)
-    : `${label(facts.name)} ${facts.serviceOrdinal} ${path(facts.frames)} life ${facts.generation}`
+  facts.frames.length === 0 ? label(facts.name) : `${describePlace(facts)} life ${facts.generation}`
+
+/**
+ * `parser 2 [thread 2]`: the same for all lives of a worker.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const describePlace = (facts: Facts): string =>
+  `${label(facts.name)} ${facts.serviceOrdinal} ${path(facts.frames)}`

@@ -9,6 +9,7 @@
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type { Row } from "./Child.ts"
+import type { Incidents } from "./Incidents.ts"
 
 /**
  * How long a stop may take, from whoever asks for it. All of it may become shorter while it runs.
@@ -39,6 +40,8 @@ export interface Member {
   readonly name: string
   /** One row for each of its workers, for dumps. */
   readonly rowsUnsafe: () => ReadonlyArray<Row>
+  /** What it had to do about them, for dumps and the report. */
+  readonly incidentsUnsafe: () => Incidents
   /** Whether each of its services has a ready worker. */
   readonly isReadyUnsafe: () => boolean
   /**

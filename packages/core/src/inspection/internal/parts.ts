@@ -15,6 +15,7 @@ import { plain } from "./plain.ts"
 
 export interface Told {
   readonly workers: Array<DumpSchema.WorkerRow>
+  readonly incidents: Array<DumpSchema.IncidentRow>
   readonly rings: Array<typeof DumpSchema.RingRow.Type>
   readonly notifiers: Array<typeof DumpSchema.NotifierRow.Type>
   readonly regions: Array<{ readonly name: string; readonly bytes: number }>
@@ -22,11 +23,12 @@ export interface Told {
 }
 
 const isWorkers = Schema.is(Schema.Array(DumpSchema.WorkerRow))
+const isIncidents = Schema.is(Schema.Array(DumpSchema.IncidentRow))
 const isRing = Schema.is(DumpSchema.RingRow)
 const isNotifier = Schema.is(DumpSchema.NotifierRow)
 
 export const distribute = (answers: ReadonlyArray<readonly [Source, Answer]>): Told => {
-  const told: Told = { workers: [], rings: [], notifiers: [], regions: [], sections: [] }
+  const told: Told = { workers: [], incidents: [], rings: [], notifiers: [], regions: [], sections: [] }
   for (const [source, answer] of answers) {
     if (answer.state !== "told") {
       told.sections.push({ name: source.name, state: answer.state, value: null, problem: answer.problem })
@@ -41,6 +43,8 @@ const enter = (told: Told, { name, subject }: Source, value: unknown): boolean =
   switch (subject) {
     case "workers":
       return isWorkers(value) && told.workers.push(...value) >= 0
+    case "incidents":
+      return isIncidents(value) && told.incidents.push(...value) >= 0
     case "ring":
       return isRing(value) && told.rings.push(value) > 0
     case "notifier":

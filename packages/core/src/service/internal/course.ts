@@ -11,6 +11,7 @@ import type { Token } from "../../shutdown/TokenTree.ts"
 import type { Straggler } from "../../shutdown/Straggler.ts"
 import type * as Task from "../../tasks/Task.ts"
 import type * as TaskRegistry from "../../tasks/TaskRegistry.ts"
+import type { Crew } from "./crew.ts"
 import type { Stage } from "../Lifecycle.ts"
 
 /** The steps whose failure is the service's failure. */
@@ -45,6 +46,7 @@ export interface Course {
   readonly late: boolean
   readonly interrupted: ReadonlyArray<typeof Report.Interrupted.Type>
   readonly leftBehind: ReadonlyArray<typeof Report.LeftBehind.Type>
+  readonly workforce: Pick<Crew, "told">
   readonly phases: ReadonlyArray<typeof Report.PhaseRow.Type>
   readonly pending: ReadonlyArray<Straggler>
   readonly liveAtRequest: ReadonlyArray<Task.TaskInfo>

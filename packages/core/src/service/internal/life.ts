@@ -34,11 +34,11 @@ import type { Straggler } from "../../shutdown/Straggler.ts"
 import type * as Task from "../../tasks/Task.ts"
 import * as TaskRegistry from "../../tasks/TaskRegistry.ts"
 import { WorkerContext } from "../../workers/WorkerContext.ts"
-import type * as Workforce from "../../workers/Workforce.ts"
 import type { GuardShape } from "../Guard.ts"
 import type { Stage } from "../Lifecycle.ts"
 import { Changes } from "./changes.ts"
 import type { Course, Fault, StartStep } from "./course.ts"
+import { Crew } from "./crew.ts"
 import * as Feed from "./feed.ts"
 import { Reload } from "./reload.ts"
 import * as Results from "./results.ts"
@@ -78,7 +78,7 @@ export class Life implements Course {
   /** Counters and flight recorder, where there are any. */
   readonly feed: Feed.Feed
   /** Containers that enrolled, in their order. */
-  readonly workforce = new Set<Workforce.Member>()
+  readonly workforce = new Crew()
   /** `stopAccepting` has begun: its hooks that come later run at once. */
   stoppedAccepting = false
   /** So for `flush`. */

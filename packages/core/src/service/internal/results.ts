@@ -56,6 +56,7 @@ export const report = (life: Course): Report.ShutdownReport => {
     },
     interrupted: life.interrupted.slice(),
     leftBehind: life.leftBehind.slice(),
+    workers: life.workforce.told,
     failures: failures(life),
     exitCode: exitCode(life)
   }
@@ -84,8 +85,12 @@ const kindRows = (life: Course): Array<typeof Report.KindRow.Type> => {
 export const lines = (life: Course, full: Report.ShutdownReport): ReadonlyArray<string> => {
   const { reason } = life
   const uneventful =
-    full.leftBehind.length + full.interrupted.length + full.tasks.pending.length + full.tasks.ended === 0 &&
-    full.durationMillis < 1000
+    full.leftBehind.length +
+      full.interrupted.length +
+      full.tasks.pending.length +
+      full.tasks.ended +
+      full.workers.length ===
+      0 && full.durationMillis < 1000
   if (life.failedToStart && uneventful) return []
   return Report.render({
     ...full,

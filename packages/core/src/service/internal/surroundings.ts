@@ -9,12 +9,13 @@ import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as DumpFacts from "../../inspection/DumpFacts.ts"
-import type { WorkerRow } from "../../inspection/DumpSchema.ts"
+import type { IncidentRow, WorkerRow } from "../../inspection/DumpSchema.ts"
 import { DumpSources } from "../../inspection/DumpSources.ts"
 import { ShutdownToken } from "../../shutdown/ShutdownToken.ts"
 import type * as TokenTree from "../../shutdown/TokenTree.ts"
 import * as TaskRegistry from "../../tasks/TaskRegistry.ts"
 import * as WorkerContext from "../../workers/WorkerContext.ts"
+import { describe } from "../../workers/WorkerExit.ts"
 import { type Member, Workforce } from "../../workers/Workforce.ts"
 import { Lifecycle } from "../Lifecycle.ts"
 import type * as LifecycleModule from "../Lifecycle.ts"
@@ -23,12 +24,25 @@ import type { Hook, HookBody, Life } from "./life.ts"
 /** The workers of a container, as a dump shows them. */
 const workerRows = (member: Member): Effect.Effect<ReadonlyArray<typeof WorkerRow.Type>> =>
   Effect.map(Clock.currentTimeMillis, (now) =>
-    member.rowsUnsafe().map(({ frames, generation, name, startedAt, state }) => ({
-      name,
-      state,
-      frames,
-      generation,
-      ageMillis: startedAt === undefined ? null : Math.max(0, now - startedAt)
+    member.rowsUnsafe().map((row) => ({
+      name: row.name,
+      state: row.state,
+      frames: row.frames,
+      generation: row.generation,
+      ageMillis: row.startedAt === undefined ? null : Math.max(0, now - row.startedAt),
+      beatAgeMillis: row.beatAgeMillis ?? null,
+      memoryBytes: row.memoryBytes ?? null,
+      lastExit: row.lastExit === undefined ? null : describe(row.lastExit)
+    }))
+  )
+
+/** What it had to do about them. */
+const incidentRows = (member: Member): Effect.Effect<ReadonlyArray<IncidentRow>> =>
+  Effect.map(Clock.currentTimeMillis, (now) =>
+    member.incidentsUnsafe().latest.map(({ at, ...row }) => ({
+      ...row,
+      container: member.name,
+      ageMillis: Math.max(0, now - at)
     }))
   )
 
@@ -69,11 +83,14 @@ export const surroundings = (life: Life) => {
       enrolUnsafe: (member) => {
         life.workforce.add(member)
         life.changed()
-        const source = { subject: "workers", name: member.name, read: workerRows(member) } as const
-        const forget = Context.get(life.inspected, DumpSources).addUnsafe(source)
+        const sources = Context.get(life.inspected, DumpSources)
+        const { name } = member
+        const forgetRows = sources.addUnsafe({ subject: "workers", name, read: workerRows(member) })
+        const forgetIncidents = sources.addUnsafe({ subject: "incidents", name, read: incidentRows(member) })
         return () => {
           life.workforce.delete(member)
-          forget()
+          forgetRows()
+          forgetIncidents()
           life.changed()
         }
       },

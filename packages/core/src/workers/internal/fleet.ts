@@ -23,18 +23,21 @@ import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
+import { label } from "../../internal/quote.ts"
 import type * as RestartIntensity from "../../tasks/RestartIntensity.ts"
 import type * as Backend from "../Backend.ts"
 import type { Child, Role } from "../Child.ts"
 import type { Resolved } from "../ChildSpec.ts"
 import type { RestartIntensityExceeded } from "../ContainerError.ts"
 import type { Frame } from "../Frame.ts"
+import type { What } from "../Incidents.ts"
 import type { OrdinalPool } from "../OrdinalPool.ts"
 import type { Event, Policy } from "../Policy.ts"
 import { Counts } from "../Statistics.ts"
 import * as WorkerContext from "../WorkerContext.ts"
 import * as WorkerExit from "../WorkerExit.ts"
 import { Hooks } from "./hooks.ts"
+import { IncidentLog } from "./incidentLog.ts"
 import type { Life } from "./life.ts"
 import { Place } from "./place.ts"
 import { Watchers } from "./watchers.ts"
@@ -94,6 +97,7 @@ export class Fleet {
   readonly setup: Setup
   readonly watchers = new Watchers()
   readonly counts = new Counts()
+  readonly incidents = new IncidentLog()
   readonly hooks: Hooks
   readonly clock: Clock.Clock
   phase: "Open" | "Stopping" | "Stopped" = "Open"
@@ -233,6 +237,14 @@ export class Fleet {
     return place.facts === undefined
       ? `${place.spec.name} ${place.serviceOrdinal}`
       : WorkerContext.describe(place.facts)
+  }
+
+  /** Keeps what happened to a worker; that it is logged is another's affair. */
+  note(place: Place, what: What, detail: string): void {
+    const { facts, serviceOrdinal, spec } = place
+    const worker = facts === undefined ? `${label(spec.name)} ${serviceOrdinal}` : WorkerContext.describePlace(facts)
+    const at = this.clock.currentTimeMillisUnsafe()
+    this.incidents.add({ at, worker, life: facts?.generation ?? 0, what, detail: detail.replaceAll(/\s*\n\s*/g, " ") })
   }
 
   kill(place: Place, reason: WorkerExit.KillReason): void {

@@ -18,6 +18,9 @@ import type { Fleet } from "./fleet.ts"
 import type { Life } from "./life.ts"
 import type { Place } from "./place.ts"
 
+/** What a decision comes to, for people. */
+const done = { kill: "killed", wait: "given as long again", keep: "kept" } as const
+
 export const armStartup = (fleet: Fleet, place: Place, life: Life): void => {
   const { startupTimeout } = place.spec
   const { startupFailed } = fleet.setup.policy
@@ -28,6 +31,7 @@ export const armStartup = (fleet: Fleet, place: Place, life: Life): void => {
     const call = startupFailed && (() => startupFailed(fleet.eventOf(place)))
     fleet.hooks.ask("startupFailed", call, "kill", (decided) => {
       if (!isLate()) return
+      fleet.note(place, "startup timeout", `not ready within ${Duration.format(startupTimeout)}: ${done[decided]}`)
       if (decided === "kill") fleet.kill(place, "startup timeout")
       else armStartup(fleet, place, life)
     })
@@ -73,7 +77,9 @@ const missing = (
   const { healthFailed } = fleet.setup.policy
   const call = healthFailed && (() => healthFailed({ ...fleet.eventOf(place), missing: what }))
   fleet.hooks.ask("healthFailed", call, "kill", (decided) => {
-    if (decided === "kill" && place.life === life) fleet.kill(place, reasons[what])
+    if (place.life !== life) return
+    fleet.note(place, reasons[what], `${found} for ${Duration.format(timeout)}: ${done[decided]}`)
+    if (decided === "kill") fleet.kill(place, reasons[what])
   })
 }
 
@@ -83,6 +89,8 @@ export const invalid = (fleet: Fleet, place: Place, life: Life, error: InvalidMe
   const { invalidMessage } = fleet.setup.policy
   const call = invalidMessage && (() => invalidMessage({ ...fleet.eventOf(place), error }))
   fleet.hooks.ask("invalidMessage", call, "kill", (decided) => {
-    if (decided === "kill" && place.life === life) fleet.kill(place, "invalid message")
+    if (place.life !== life) return
+    fleet.note(place, "invalid message", `${error.detail}: ${done[decided]}`)
+    if (decided === "kill") fleet.kill(place, "invalid message")
   })
 }

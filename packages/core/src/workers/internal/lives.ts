@@ -71,6 +71,8 @@ const exited = (fleet: Fleet, place: Place, life: Life, exit: WorkerExit.WorkerE
   const isFailure = !WorkerExit.isSuccess(exit)
   if (isFailure) fleet.counts.add("failures", fleet.nowMillis())
   const line = `${fleet.nameOf(place)} ${WorkerExit.describe(exit)}`
+  if (isFailure && exit._tag !== "Killed") fleet.note(place, "crashed", WorkerExit.describe(exit))
+  if (exit._tag === "Killed" && exit.reason === "grace over") fleet.note(place, "grace over", "killed")
   fleet.log(isFailure ? Effect.logWarning(line) : Effect.logDebug(line))
   if (policy.exited !== undefined) fleet.hooks.tell("exited", () => policy.exited!({ ...event, exit }))
   if (recover !== undefined) {

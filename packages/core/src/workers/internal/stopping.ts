@@ -68,7 +68,9 @@ export const stopPlaces = (
       fleet.changed()
       yield* Effect.raceFirst(gone, limits.waitOver)
     }
-    return places.filter(isLive)
+    const left = places.filter(isLive)
+    for (const place of left) fleet.note(place, "left behind", "it was killed and is still there")
+    return left
   })
 
 const oneByOne = (

@@ -163,6 +163,7 @@ const giveUp = (fleet: Fleet, place: Place, exit: WorkerExit.WorkerExit, why: "i
     periodMillis: intensity.periodMillis,
     exit
   })
+  fleet.note(place, "gave up", error.message)
   fleet.finish(place, exit)
   fleet.failure = error
   fleet.log(Effect.logError(`${fleet.setup.name} gives up: ${error.message}`))
