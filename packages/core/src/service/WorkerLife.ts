@@ -21,6 +21,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Failure from "../internal/failure.ts"
 import * as ShutdownPlan from "../shutdown/ShutdownPlan.ts"
@@ -31,6 +32,7 @@ import type * as Task from "../tasks/Task.ts"
 import * as TaskRegistry from "../tasks/TaskRegistry.ts"
 import { MemoryUse } from "../workers/MemoryUse.ts"
 import type * as Pulse from "../workers/Pulse.ts"
+import { RequestFailed } from "../workers/ContainerError.ts"
 import * as WorkerContext from "../workers/WorkerContext.ts"
 import * as WorkerExit from "../workers/WorkerExit.ts"
 import * as WorkerMessage from "../workers/WorkerMessage.ts"
@@ -72,7 +74,7 @@ export interface WorkerLife {
 }
 
 type Request = Extract<WorkerMessage.ToWorker, { readonly _tag: "Request" }>
-type Result = Extract<WorkerMessage.FromWorker, { readonly _tag: "Reply" }>["result"]
+type Reply = Extract<WorkerMessage.FromWorker, { readonly _tag: "Reply" }>["result"]
 
 /**
  * @category constructors
@@ -200,7 +202,7 @@ class Life {
   // Requests
   // ---------------------------------------------------------------------------
 
-  private reply(id: number, result: Result): void {
+  private reply(id: number, result: Reply): void {
     this.handling.delete(id)
     this.send({ _tag: "Reply", id, result })
   }
@@ -322,14 +324,19 @@ class Life {
 }
 
 /** What a handler's end says over the wire. */
-const answer = (handler: Handler<any>, exit: Exit.Exit<unknown, unknown>): Effect.Effect<Result> => {
+const answer = (handler: Handler<any>, exit: Exit.Exit<unknown, unknown>): Effect.Effect<Reply> => {
   if (Exit.isSuccess(exit)) {
     return encoded(handler, "success", exit.value, (value) => ({ _tag: "Success", value }))
   }
   const error = Cause.findErrorOption(exit.cause)
   if (Option.isSome(error))
     return encoded(handler, "error", error.value, (value) => ({ _tag: "Failure", error: value }))
-  const defect: Result = { _tag: "Defect", message: Failure.oneLine(exit.cause) }
+  const passed = handler.passesOn === true ? Result.getOrUndefined(Cause.findDefect(exit.cause)) : undefined
+  if (passed instanceof RequestFailed) {
+    const { detail, reason, worker } = passed
+    return Effect.succeed({ _tag: "Failed", reason, worker, detail })
+  }
+  const defect: Reply = { _tag: "Defect", message: Failure.oneLine(exit.cause) }
   if (Cause.hasInterruptsOnly(exit.cause)) return Effect.succeed(defect)
   return Effect.as(Failure.log(`handler of ${handler.request.tag} died`, exit.cause), defect)
 }
@@ -338,8 +345,8 @@ const encoded = (
   handler: Handler<any>,
   part: "success" | "error",
   value: unknown,
-  wrap: (wire: unknown) => Result
-): Effect.Effect<Result> =>
+  wrap: (wire: unknown) => Reply
+): Effect.Effect<Reply> =>
   Effect.match(Schema.encodeUnknownEffect(handler.request[part])(value), {
     onSuccess: wrap,
     onFailure: (error) => ({ _tag: "Defect", message: `the ${part} is not what its schema allows: ${error.message}` })

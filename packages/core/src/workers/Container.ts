@@ -232,7 +232,7 @@ const checkPeriod = Setting.durationOption("intensity.period", { min: "1 millis"
 const checkIntensity = Setting.option("intensity", "an object with max and period", (value) =>
   isOnly(value, ["max", "period"])
 )
-const hooks = ["spawned", "exited", "startupFailed", "healthFailed", "invalidMessage"]
+const hooks = ["spawned", "exited", "startupFailed", "healthFailed", "invalidMessage", "said"]
 const checkPolicy = Setting.option("policy", `an object of functions: ${hooks.join(", ")}`, (value) =>
   isOnly(value, hooks, (hook) => hook === undefined || typeof hook === "function")
 )

@@ -6,6 +6,7 @@
 import * as Schema from "effect/Schema"
 import type { InvalidSetting } from "../config/Setting.ts"
 import { label, quote } from "../internal/quote.ts"
+import { RequestReason } from "./RequestReason.ts"
 import { describe, WorkerExit } from "./WorkerExit.ts"
 
 /**
@@ -173,15 +174,7 @@ export class RestartIntensityExceeded extends Schema.TaggedError<RestartIntensit
  */
 export class RequestFailed extends Schema.TaggedError<RequestFailed>()("RequestFailed", {
   request: Schema.String,
-  reason: Schema.Literals([
-    "WorkerGone",
-    "NoWorker",
-    "UnknownRequest",
-    "InvalidPayload",
-    "InvalidReply",
-    "HandlerDied",
-    "Stopping"
-  ]),
+  reason: RequestReason,
   /** `parser 2 [thread 2] life 5`, or the address nobody matched. */
   worker: Schema.String,
   detail: Schema.String

@@ -13,7 +13,7 @@ import type * as Effect from "effect/Effect"
 import type { Child } from "./Child.ts"
 import type { Facts } from "./WorkerContext.ts"
 import type { WorkerExit } from "./WorkerExit.ts"
-import type { InvalidMessage } from "./WorkerMessage.ts"
+import type { FromWorker, InvalidMessage } from "./WorkerMessage.ts"
 
 /**
  * The life an event is about.
@@ -27,6 +27,14 @@ export interface Event {
 }
 
 /**
+ * What a worker says of itself, for people: `WorkerStatus`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Said = Extract<FromWorker, { readonly _tag: "StatusText" | "Problem" | "Reloading" | "Restarting" }>
+
+/**
  * @category models
  * @since 0.1.0
  */
@@ -35,6 +43,8 @@ export interface Policy {
   readonly spawned?: ((event: Event) => Effect.Effect<unknown, unknown>) | undefined
   /** A life has ended; before it is decided whether there is another. */
   readonly exited?: ((event: Event & { readonly exit: WorkerExit }) => Effect.Effect<unknown, unknown>) | undefined
+  /** It said something of itself. */
+  readonly said?: ((event: Event & { readonly message: Said }) => Effect.Effect<unknown, unknown>) | undefined
   /** It was not ready in time. Default: kill it. */
   readonly startupFailed?: ((event: Event) => Effect.Effect<"kill" | "wait", unknown>) | undefined
   /** Its loop gave no sign of life in time, or its program made no progress. Default: kill it. */

@@ -19,6 +19,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { quote } from "../internal/quote.ts"
 import { Facts } from "./WorkerContext.ts"
+import { RequestReason } from "./RequestReason.ts"
 import { WorkerExit } from "./WorkerExit.ts"
 
 /**
@@ -86,7 +87,9 @@ export const FromWorker = Schema.Union([
       Schema.TaggedStruct("Refused", {
         reason: Schema.Literals(["unknown request", "invalid payload", "stopping"]),
         detail: Schema.String
-      })
+      }),
+      /** The worker had handed it on to a worker of its own, and there it failed. */
+      Schema.TaggedStruct("Failed", { reason: RequestReason, worker: Schema.String, detail: Schema.String })
     ])
   }),
   Schema.TaggedStruct("Ended", { exit: WorkerExit })

@@ -58,6 +58,11 @@ export type Address =
 export interface Handler<out R = never> {
   readonly request: WorkerRequest<string, any, any, any>
   readonly run: (payload: any) => Effect.Effect<unknown, unknown, R>
+  /**
+   * It hands requests on to workers of its own: when it dies of a `RequestFailed`, that is why the request failed, and whoever asked is told
+   * so. For platforms.
+   */
+  readonly passesOn?: boolean | undefined
 }
 
 /**

@@ -3,6 +3,7 @@ import * as WorkerLife from "@selvedge/core/service/WorkerLife"
 import * as WorkerProgram from "@selvedge/core/service/WorkerProgram"
 import * as ShutdownReason from "@selvedge/core/shutdown/ShutdownReason"
 import * as ShutdownToken from "@selvedge/core/shutdown/ShutdownToken"
+import { RequestFailed } from "@selvedge/core/workers/ContainerError"
 import type { Facts } from "@selvedge/core/workers/WorkerContext"
 import * as WorkerMessage from "@selvedge/core/workers/WorkerMessage"
 import * as WorkerRegions from "@selvedge/core/workers/WorkerRegions"
@@ -123,6 +124,26 @@ describe("the life of a program in a worker", () => {
       yield* Fiber.join(running)
       assert.deepStrictEqual(reasons, ["ParentGone"])
       assert.deepStrictEqual(told[1], { _tag: "Stopping", budgetMillis: 25_000 })
+    })
+  )
+
+  it.effect("says why a request failed that it handed on, and of another handler only that it died [W5]", () =>
+    Effect.gen(function* () {
+      const gone = new RequestFailed({ request: "Far", reason: "WorkerGone", worker: "far 3", detail: "it ended" })
+      const far = (tag: string) =>
+        WorkerRequest.handler(WorkerRequest.make(tag, { payload: Schema.Null, success: Schema.Null }), () =>
+          Effect.die(gone)
+        )
+      const program = WorkerProgram.make({ handlers: [{ ...far("Passed"), passesOn: true }, far("Own")] })
+      const { run, tell, told } = lifeOf(program)
+      yield* run
+      yield* settle
+      tell({ _tag: "Request", id: 1, tag: "Passed", payload: null })
+      tell({ _tag: "Request", id: 2, tag: "Own", payload: null })
+      yield* settle
+      const results = told.flatMap((message) => (message._tag === "Reply" ? [message.result] : []))
+      assert.deepStrictEqual(results[0], { _tag: "Failed", reason: "WorkerGone", worker: "far 3", detail: "it ended" })
+      assert.strictEqual(results[1]?._tag, "Defect")
     })
   )
 

@@ -103,6 +103,35 @@ describe("a worker that does not become ready in time", () => {
   )
 })
 
+describe("a worker that says something of itself", () => {
+  it.effect("is heard by the policy, word for word, and its problem is a warning too [W7]", () => {
+    const lines: Array<Line> = []
+    return Effect.gen(function* () {
+      const heard: Array<unknown> = []
+      const container = yield* Container.make({
+        policy: { said: ({ facts, message }) => Effect.sync(() => void heard.push([facts.ordinal, message])) }
+      })
+      const workers = yield* TestContainer.TestContainer
+      yield* container.run({ name: "w", program: patient, count: 1 })
+      yield* settle
+      const words = [
+        { _tag: "StatusText", text: "loading" },
+        { _tag: "Reloading" },
+        { _tag: "Problem", message: "no index" },
+        { _tag: "Restarting" }
+      ] as const
+      for (const word of words) yield* workers.say(0, word)
+      yield* workers.say(0, { _tag: "Healthy" })
+      yield* settle
+      assert.deepStrictEqual(
+        heard,
+        words.map((word) => [0, word])
+      )
+      assert.isTrue(lines.some(({ level, text }) => level === "Warn" && text === "w 0 [fiber 0] life 1: no index"))
+    }).pipe(on(lines))
+  })
+})
+
 const watched = { name: "w", program: patient, count: 1, healthTimeout: "1 second" } as const
 
 describe("a worker that is asked for signs of life", () => {

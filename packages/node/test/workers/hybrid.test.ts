@@ -5,10 +5,14 @@ import { assert, it } from "@effect/vitest"
 import * as Backend from "@selvedge/core/workers/Backend"
 import * as Container from "@selvedge/core/workers/Container"
 import type { Frame } from "@selvedge/core/workers/Frame"
+import type { Said } from "@selvedge/core/workers/Policy"
+import * as WorkerRequest from "@selvedge/core/workers/WorkerRequest"
 import * as HybridBackend from "@selvedge/node/workers/HybridBackend"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
 import { Do, Who } from "./fixtures/echo.ts"
+import { Say } from "./fixtures/talking.ts"
 import { fixture, quiet } from "./support.ts"
 
 interface Told {
@@ -58,7 +62,7 @@ it.live(
       const { all, container } = yield* started(1)
       const [{ pid }] = (yield* all) as readonly [Told]
       const error = yield* Effect.flip(container.request(Do, "exit"))
-      assert.include(error.message, "it ended before it answered")
+      assert.deepInclude(error, { reason: "WorkerGone", worker: "echo 0 [process 0, thread 0] life 1" })
       const lives = Effect.map(all, (told) => told.map((one) => [one.pid, path(one), one.generation].join()).toSorted())
       const wanted = [`${pid},process 0, thread 0,2`, `${pid},process 0, thread 1,1`]
       const isSo = Effect.map(
@@ -73,4 +77,38 @@ it.live(
       const [row] = yield* container.status
       assert.deepStrictEqual([row?.ordinal, row?.generation, row?.lastExit?._tag], [0, 2, "Failed"])
     }).pipe(Effect.scoped, Effect.provide(hybrid))
+)
+
+it.live("a request fails for the reason it failed for in the process, and the thread is named [W4] [W5]", () =>
+  Effect.gen(function* () {
+    const container = yield* Container.make()
+    yield* container.run({ name: "talking", program: Backend.module(fixture("talking")), count: 1 })
+    yield* container.awaitReady
+    const unknown = yield* Effect.flip(container.request(Who, "?"))
+    assert.deepInclude(unknown, { reason: "UnknownRequest", detail: "it answers Say" })
+    assert.match(unknown.worker, /^talking [01] \[process 0, thread [01]\] life 1$/)
+    const wrong = WorkerRequest.make("Say", { payload: Schema.Int, success: Schema.Null })
+    assert.strictEqual((yield* Effect.flip(container.request(wrong, 5))).reason, "InvalidPayload")
+  }).pipe(Effect.scoped, Effect.provide(hybrid))
+)
+
+it.live("what a thread says of itself its process says, with the number of the thread [W4] [W7]", () =>
+  Effect.gen(function* () {
+    const heard: Array<Said> = []
+    const policy = { said: ({ message }: { readonly message: Said }) => Effect.sync(() => void heard.push(message)) }
+    const container = yield* Container.make({ policy })
+    yield* container.run({ name: "talking", program: Backend.module(fixture("talking")), count: 1 })
+    yield* container.awaitReady
+    yield* container.request(Say, "indexing")
+    while (heard.length < 4) yield* Effect.sleep("10 millis")
+    const [{ text } = { text: "" }] = (yield* container.status).map((row) => ({ text: row.text }))
+    const thread = text?.slice(0, "thread 0".length) ?? ""
+    assert.include(["thread 0", "thread 1"], thread)
+    assert.deepStrictEqual(heard, [
+      { _tag: "StatusText", text: `${thread}: indexing` },
+      { _tag: "Problem", message: `${thread}: indexing` },
+      { _tag: "Reloading" },
+      { _tag: "Restarting" }
+    ])
+  }).pipe(Effect.scoped, Effect.provide(hybrid))
 )

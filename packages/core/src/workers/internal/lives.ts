@@ -19,6 +19,7 @@ import type { Fleet } from "./fleet.ts"
 import * as Health from "./health.ts"
 import type { Host, Life, Word } from "./life.ts"
 import * as Patience from "./patience.ts"
+import type { Said } from "../Policy.ts"
 import type { Place } from "./place.ts"
 
 export const begin = (fleet: Fleet, place: Place): void => {
@@ -53,12 +54,20 @@ const heard = (fleet: Fleet, place: Place, life: Life, word: Word): void => {
   if (word._tag === "Healthy") {
     return life.signs.heard(word.progress === true, word.memoryBytes, fleet.nowMillis())
   }
-  if (word._tag === "Problem") return fleet.log(Effect.logWarning(`${fleet.nameOf(place)}: ${word.message}`))
-  if (word._tag !== "Stopping" || !place.stopsItself()) return
+  if (word._tag !== "Stopping") return said(fleet, place, word)
+  if (!place.stopsItself()) return
   fleet.arm(life, word.budgetMillis + Patience.PATIENCE_MILLIS, () => {
     if (place.life === life) fleet.kill(place, "grace over")
   })
   fleet.changed()
+}
+
+const said = (fleet: Fleet, place: Place, message: Said): void => {
+  const { said: hook } = fleet.setup.policy
+  if (message._tag === "Problem") fleet.log(Effect.logWarning(`${fleet.nameOf(place)}: ${message.message}`))
+  if (hook === undefined) return
+  const event = fleet.eventOf(place)
+  fleet.hooks.tell("said", () => hook({ ...event, message }))
 }
 
 const exited = (fleet: Fleet, place: Place, life: Life, exit: WorkerExit.WorkerExit): void => {

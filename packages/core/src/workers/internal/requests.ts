@@ -40,7 +40,7 @@ export const send = <Payload, Success, Error>(
     const worker = fleet.nameOf(place)
     const reply = yield* life.ask(request.tag, encoded)
     if (reply === undefined) return yield* failed("WorkerGone", worker, "it ended before it answered")
-    return yield* read(fleet, place, life, request, reply, (reason, detail) => failed(reason, worker, detail))
+    return yield* read(fleet, place, life, request, reply, (reason, detail, at = worker) => failed(reason, at, detail))
   })
 
 const read = <Payload, Success, Error>(
@@ -49,7 +49,7 @@ const read = <Payload, Success, Error>(
   life: Life,
   request: WorkerRequest<string, Payload, Success, Error>,
   reply: Reply,
-  failed: (reason: RequestFailed["reason"], detail: string) => RequestFailed
+  failed: (reason: RequestFailed["reason"], detail: string, worker?: string) => RequestFailed
 ): Effect.Effect<Success, Error | RequestFailed> => {
   const refused = (error: { readonly message: string }): RequestFailed => {
     const detail = `the answer to ${request.tag}: ${flat(error.message)}`
@@ -65,6 +65,8 @@ const read = <Payload, Success, Error>(
       )
     case "Defect":
       return Effect.fail(failed("HandlerDied", reply.message))
+    case "Failed":
+      return Effect.fail(failed(reply.reason, reply.detail, reply.worker))
     case "Refused":
       return Effect.fail(failed(refusals[reply.reason], reply.detail))
   }

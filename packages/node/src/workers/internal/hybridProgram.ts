@@ -13,10 +13,11 @@ import * as ChildSpec from "@selvedge/core/workers/ChildSpec"
 import * as Container from "@selvedge/core/workers/Container"
 import { RequestFailed } from "@selvedge/core/workers/ContainerError"
 import * as WorkerContext from "@selvedge/core/workers/WorkerContext"
+import type { Said } from "@selvedge/core/workers/Policy"
 import * as WorkerExit from "@selvedge/core/workers/WorkerExit"
 import * as WorkerRequest from "@selvedge/core/workers/WorkerRequest"
 import { WorkerRegions } from "@selvedge/core/workers/WorkerRegions"
-import { WorkerStatus } from "@selvedge/core/workers/WorkerStatus"
+import { type Shape as StatusShape, WorkerStatus } from "@selvedge/core/workers/WorkerStatus"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -40,7 +41,8 @@ class Threads extends Context.Service<Threads, Container.Container>()("@selvedge
           exited: ({ exit, facts }) =>
             WorkerExit.isSuccess(exit)
               ? Effect.void
-              : status.problem(`${WorkerContext.describe(facts)} ${WorkerExit.describe(exit)}`)
+              : status.problem(`${WorkerContext.describe(facts)} ${WorkerExit.describe(exit)}`),
+          said: ({ facts, message }) => pass(status, facts, message)
         }
       })
       yield* container.run({
@@ -62,6 +64,20 @@ class Threads extends Context.Service<Threads, Container.Container>()("@selvedge
   ).pipe(Layer.provide(ThreadedBackend.layer()))
 }
 
+/** What a thread says of itself is said of its process, with the thread's number where there are words. */
+const pass = (status: StatusShape, { serviceOrdinal }: WorkerContext.Facts, message: Said): Effect.Effect<void> => {
+  switch (message._tag) {
+    case "StatusText":
+      return status.text(`thread ${serviceOrdinal}: ${message.text}`)
+    case "Problem":
+      return status.problem(`thread ${serviceOrdinal}: ${message.message}`)
+    case "Reloading":
+      return status.reloading
+    case "Restarting":
+      return status.restarting
+  }
+}
+
 /** A request whose schemas nobody here knows. */
 const blind = (tag: string): WorkerRequest.WorkerRequest<string, unknown, unknown, unknown> =>
   WorkerRequest.make(tag, { payload: Schema.Unknown, success: Schema.Unknown, error: Schema.Unknown })
@@ -70,7 +86,7 @@ const blind = (tag: string): WorkerRequest.WorkerRequest<string, unknown, unknow
 class Through extends Map<string, WorkerRequest.Handler<Threads>> {
   override get(tag: string): WorkerRequest.Handler<Threads> {
     const request = blind(tag)
-    return WorkerRequest.handler(request, (payload) =>
+    const handler = WorkerRequest.handler(request, (payload) =>
       Effect.flatMap(Threads, (threads) =>
         Effect.catchIf(
           threads.request(request, payload),
@@ -80,6 +96,7 @@ class Through extends Map<string, WorkerRequest.Handler<Threads>> {
         )
       )
     )
+    return { ...handler, passesOn: true }
   }
 }
 
