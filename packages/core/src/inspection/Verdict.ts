@@ -23,6 +23,9 @@
  * 1. A limit that is reached exactly is a verdict; a limit of `Infinity` never is.
  * 2. One full dump for each new culprit. While the culprit stays the same there are only lines: one when it comes back after
  *    it was gone, one per `repeatMillis` while it stays, and one when a loop turns again.
+ * 3. A task that was found to hold a loop holds it until the loop turns or another task is found: a look that finds no task, or
+ *    gets no answer, within the same silence has come between the end of the block and the loop's next turn, or met what that
+ *    task calls.
  *
  * Times are milliseconds of the monotonic clock that all threads share.
  *
@@ -178,6 +181,30 @@ export const suspects = (watch: Watch, loops: ReadonlyArray<Row>, policy: Policy
     .map((loop) => ({ loop, forMillis: watch.lookedAt - Math.max(loop.heartbeatMillis, watch.since) }))
     .filter(({ forMillis }) => forMillis >= least)
     .toSorted((a, b) => b.forMillis - a.forMillis)
+}
+
+/**
+ * Who was found to hold a silent loop.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Holder {
+  readonly loop: Row
+  readonly culprit: Culprit | undefined
+}
+
+/**
+ * Who holds a silent loop, from what was just found and from what was found at the look before (invariant 3).
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const holderOf = (before: ReadonlyArray<Holder>, { loop }: Suspect, found: Culprit | undefined): Holder => {
+  const isNamed = (culprit: Culprit | undefined): boolean => culprit !== undefined && culprit.task !== null
+  const known = before.find((one) => loopKey(one.loop) === loopKey(loop))
+  const isSame = known?.loop.heartbeatMillis === loop.heartbeatMillis
+  return { loop, culprit: isSame && isNamed(known.culprit) && !isNamed(found) ? known.culprit : found }
 }
 
 /**

@@ -188,6 +188,40 @@ describe("who holds a loop", () => {
     })
   )
 
+  it.effect("stays who it is for one block, also when the last look comes between its end and the next turn [D7]", () =>
+    Effect.gen(function* () {
+      const policy = yield* policyOf({ blocked: { "*": "1 second", Import: "5 seconds" } })
+      const silentSince = (heartbeatMillis: number, name = "main") => ({
+        loop: row({ name, kind: "EventLoop", heartbeatMillis }),
+        forMillis: 3000
+      })
+      const nobody = { ...by("x"), task: null }
+      let told = Verdict.toldNothing
+      let holders: ReadonlyArray<Verdict.Holder> = []
+      const look = (suspect: Verdict.Suspect, found: Verdict.Culprit | undefined) => {
+        const holder = Verdict.holderOf(holders, suspect, found)
+        holders = [holder]
+        const verdict = Verdict.judgeLoop(suspect, holder.culprit, policy)
+        const telling = Verdict.tell(told, verdict === undefined ? [] : [verdict], 0, policy)
+        told = telling.told
+        return [telling.dump, ...telling.lines.map((line) => line.split(" by ")[1])]
+      }
+      assert.deepStrictEqual(look(silentSince(0), by("Other")), [true, 'task "crunch" (Other #7)'])
+      // Code of no task, and code that cannot be asked.
+      assert.deepStrictEqual(look(silentSince(0), nobody), [false])
+      assert.deepStrictEqual(look(silentSince(0), undefined), [false])
+      assert.deepStrictEqual(look(silentSince(0), nobody), [false])
+      // Another task, another block, another loop.
+      const other = { ...by("Other"), task: { id: 8, name: "munch", kind: "Other" } }
+      assert.deepStrictEqual(look(silentSince(0), other), [true, 'task "munch" (Other #8)'])
+      assert.deepStrictEqual(look(silentSince(5000), nobody), [true, "code that belongs to no task"])
+      look(silentSince(9000), by("Import"))
+      // Who may hold it for longer is excused to the end of its block.
+      assert.deepStrictEqual(look(silentSince(9000), nobody), [false])
+      assert.deepStrictEqual(look(silentSince(9000, "other"), nobody), [true, "code that belongs to no task"])
+    })
+  )
+
   it.effect("is named in one line, whatever it is called [D7]", () =>
     Effect.gen(function* () {
       const policy = yield* policyOf({})

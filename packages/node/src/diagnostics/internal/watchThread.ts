@@ -77,6 +77,8 @@ const strandsNow = () => (hasStrandLimits ? (readers.strands?.snapshotUnsafe() ?
 
 let watch = Verdict.begin(monotonicMillis())
 let told = Verdict.toldNothing
+/** Of the last look. */
+let holders: Array<Verdict.Holder> = []
 let looking = false
 
 const look = (): void => {
@@ -94,12 +96,16 @@ const look = (): void => {
 
 const judge = async (): Promise<void> => {
   const blocked: Array<Verdict.Verdict> = []
+  const before = holders
+  holders = []
   for (const suspect of Verdict.suspects(watch, loops.snapshotUnsafe(), data.policy)) {
     const reply = await within(probe.ask(threadOf(suspect.loop), undefined), ASK_MILLIS)
     // A worker that has ended is its parent's business, and one that turns again meanwhile is nobody's.
     if (reply?._tag === "gone" || hasTurned(suspect)) continue
-    const culprit = reply?._tag === "Answer" ? reply.answer.culprit : undefined
-    const verdict = Verdict.judgeLoop(suspect, culprit, data.policy)
+    const found = reply?._tag === "Answer" ? reply.answer.culprit : undefined
+    const holder = Verdict.holderOf(before, suspect, found)
+    holders.push(holder)
+    const verdict = Verdict.judgeLoop(suspect, holder.culprit, data.policy)
     if (verdict !== undefined) blocked.push(verdict)
   }
   const verdicts = [...blocked, ...Verdict.judgeStrands(watch, strandsNow(), data.policy)]
