@@ -49,7 +49,9 @@ import * as Plan from "./internal/plan.ts"
 import * as Results from "./internal/results.ts"
 import { failHook, noteMore, start } from "./internal/start.ts"
 import { surroundings } from "./internal/surroundings.ts"
+import { Teller } from "./internal/teller.ts"
 import type { Lifecycle } from "./Lifecycle.ts"
+import { Notices } from "./Notices.ts"
 
 /**
  * The services a layer finds around it.
@@ -87,6 +89,11 @@ export interface Options<in out A = never> extends ShutdownPlan.Options {
   readonly postStop?: Effect.Effect<unknown, unknown, Provided | Scope.Scope> | undefined
   /** What SIGHUP does. Without it SIGHUP stops the service. */
   readonly onReload?: Effect.Effect<unknown, unknown, A | Provided | Scope.Scope> | undefined
+  /**
+   * Whether the service makes progress, asked before each sign of life that a service manager wants (docs/systemd.md): `false`,
+   * a failure, or no answer, and it gets none. Default: what its event loop and its workers show.
+   */
+  readonly progress?: Effect.Effect<boolean, unknown, A | Provided | Scope.Scope> | undefined
   /**
    * What somebody else leaves for the stop, asked once, when it is requested: a worker's supervisor says how long. Then
    * it is used in place of `budget`, without a drain delay. Default: nobody says.
@@ -191,24 +198,28 @@ const once = <A, E>(
 ): Effect.Effect<Outcome, Setting.InvalidSetting> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.gen(function* () {
-      const { dumpFormat, life, registryScope } = yield* Effect.onError(prepare(name, options), () =>
+      const { dumpFormat, life, recipient, registryScope } = yield* Effect.onError(prepare(name, options), () =>
         Effect.sync(ended)
       )
       const immediate = yield* Deferred.make<Outcome>()
+      const teller = recipient && new Teller(life, recipient)
       const exitNow = (signal: string): void => {
         const exitCode = ExitCode.ofSignal(signal)
         const outcome = { exitCode, reason: life.reason, error: Results.error(life), report: undefined }
+        teller?.end(outcome)
         Deferred.doneUnsafe(immediate, Exit.succeed(outcome))
       }
       const run = Effect.runForkWith(life.context)
       const events = run(listen(life, { hasReload: options.onReload !== undefined, dumpFormat, exitNow }))
       // The registry is closed by the driver, not by this effect: a third signal must not wait for it.
       const dispose = Effect.sync(() => {
+        teller?.dispose()
         life.dispose()
         ended()
       })
       const driver = run(
         drive(life, layer, options).pipe(
+          Effect.tap((outcome) => Effect.sync(() => teller?.end(outcome))),
           Effect.ensuring(Scope.close(registryScope, Exit.void)),
           Effect.ensuring(dispose)
         )
@@ -244,6 +255,7 @@ const known: Readonly<Record<keyof Options, true>> = {
   flush: true,
   postStop: true,
   onReload: true,
+  progress: true,
   budgetGiven: true,
   signalExitCode: true,
   dumpFormat: true
@@ -262,14 +274,16 @@ const prepare = Effect.fnUntraced(function* <A>(name: string, options: Options<A
     kinds: options.kinds,
     lastWords: Duration.nanos(budget.reserves.lastWords)
   }).pipe(Effect.provideService(ShutdownToken, root), Effect.provideService(Scope.Scope, registryScope))
-  const context = yield* Effect.context<never>()
+  // A service inside this one, such as a worker that is a fiber, reports to nobody.
+  const context = Context.add(yield* Effect.context<never>(), Notices, undefined)
   const guard = yield* Guard
+  const recipient = yield* Notices
   const givenNanos = (): bigint | undefined => {
     const given = options.budgetGiven?.()
     return given === undefined ? undefined : Duration.toNanosUnsafe(given)
   }
   const life = new Life({ name, budget, root, tasks, guard, signalExitCode, context, givenNanos })
-  return { life, registryScope, dumpFormat }
+  return { life, registryScope, dumpFormat, recipient }
 })
 
 /** The whole life, in the order of the table. */
@@ -301,6 +315,7 @@ const drive = Effect.fnUntraced(function* <A, E>(
     effect && ((token) => around.provide(effect, services, token))
   let run: Fiber.Fiber<unknown, unknown> | undefined
   if (Option.isSome(started.services)) {
+    life.progress = options.progress && around.provide(options.progress, services, life.root)
     if (life.reason === undefined) life.advance("running")
     life.reload.ready(options.onReload && around.provide(options.onReload, services, life.root))
     run =

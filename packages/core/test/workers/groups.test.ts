@@ -29,6 +29,21 @@ const soon = Backend.direct(
   })
 )
 
+/** Notes what is begun (+) and what has ended (-) on the spot: hooks of a policy are fibers, in an order of their own. */
+const noting = (backend: Backend.Shape, told: Array<string>): Backend.Shape => ({
+  ...backend,
+  start: (request, listener) =>
+    Effect.suspend(() => {
+      const { name } = request.context
+      told.push(`+${name}`)
+      const exited: Backend.Listener["exited"] = (exit) => {
+        told.push(`-${name}`)
+        listener.exited(exit)
+      }
+      return backend.start(request, { ...listener, exited })
+    })
+})
+
 /** What was begun (+) and what ended (-), and how it stood at last. */
 const story = (strategy: "one-for-all" | "rest-for-one", seed: number) =>
   Effect.scoped(
@@ -47,12 +62,8 @@ const story = (strategy: "one-for-all" | "rest-for-one", seed: number) =>
       const supervisor = yield* Supervisor.make({
         strategy,
         intensity: { max: 1000, period: "5 seconds" },
-        children: ["a", "b", "c"].map((name) => ({ name, program: soon, count: 1 })),
-        policy: {
-          spawned: ({ facts }) => Effect.sync(() => void told.push(`+${facts.name}`)),
-          exited: ({ facts }) => Effect.sync(() => void told.push(`-${facts.name}`))
-        }
-      })
+        children: ["a", "b", "c"].map((name) => ({ name, program: soon, count: 1 }))
+      }).pipe(Effect.provideService(Backend.Backend, noting(yield* Backend.Backend, told)))
       yield* Fiber.await(crashing)
       yield* Effect.sleep("30 seconds")
       const states = (yield* supervisor.status).map((row) => row.state)

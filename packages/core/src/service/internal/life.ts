@@ -70,10 +70,11 @@ export class Life implements Course {
   /** The caller's services: clock, loggers, and what hooks of the caller need. */
   readonly context: Context.Context<never>
   stage: Stage = "preStart"
-  /** Somebody may want to know of every move. */
   readonly changes = new Changes()
   /** It was ready once. */
   wasReady = false
+  /** What its author says about its progress, once it runs. */
+  progress: Effect.Effect<unknown, unknown> | undefined = undefined
   readonly reload: Reload
   /** Counters and flight recorder, where there are any. */
   readonly feed: Feed.Feed
@@ -127,11 +128,8 @@ export class Life implements Course {
     this.givenNanos = options.givenNanos ?? (() => undefined)
     this.clock = Context.get(options.context, Clock.Clock)
     this.feed = Feed.make(this.context, this.clock)
-    this.reload = new Reload({
-      context: this.context,
-      isStopping: () => this.reason !== undefined,
-      changed: () => this.changed()
-    })
+    const isStopping = (): boolean => this.reason !== undefined
+    this.reload = new Reload({ context: this.context, isStopping, changed: () => this.changed() })
     // The first to wait is the first to be woken, on the spot.
     this.log(Effect.map(this.root.awaitRequested, () => this.beginTimeline()))
     this.stopListening = this.root.listenUnsafe((phase) => {
