@@ -4,7 +4,8 @@
  */
 import { readFileSync, symlinkSync } from "node:fs"
 import * as path from "node:path"
-import { assert, describe, it } from "vitest"
+import { assert, describe, it, vi } from "vitest"
+import { runTests } from "../scripts/internal/vitestRun.ts"
 import { runScript, temporaryFolder, workspaceRoot, writeFiles } from "./internal/fixture.ts"
 
 const TEST = "packages/core/test/add.test.ts"
@@ -81,6 +82,26 @@ describe("mutants", () => {
     assert.match(rowOf(ran.stdout, "untitled"), /^BROKEN .*0 tests are titled/)
     assert.include(ran.stdout, "1 of 5 caught, 1 survived, 3 broken")
     assert.strictEqual(ran.code, 1)
+  })
+
+  it("leaves nobody behind when the code under test loops without end, also not what it has started [Q2]", async () => {
+    const root = workspace({})
+    const loops = `
+import { spawn } from "node:child_process"
+import { writeFileSync } from "node:fs"
+import { it } from "vitest"
+it("loops", () => {
+  const other = spawn(process.execPath, ["-e", "setInterval(() => {}, 1000)"], { stdio: "ignore" })
+  writeFileSync("pids", JSON.stringify([process.pid, other.pid]))
+  for (;;);
+})`
+    writeFiles(root, { [TEST]: loops })
+    const ran = await runTests({ root, file: TEST, titles: ["loops"], runSeconds: 8, testSeconds: 1 })
+    assert.deepStrictEqual(ran, { results: [], problem: "no end within 8 s" })
+    for (const pid of JSON.parse(readFileSync(path.join(root, "pids"), "utf8")) as ReadonlyArray<number>) {
+      // Killed processes are there until somebody has taken note of it.
+      await vi.waitFor(() => assert.throws(() => process.kill(pid, 0), /ESRCH/), 5000)
+    }
   })
 
   it("fails when a flaw has no mutant, or a mutant shows what is not listed [Q2]", () => {

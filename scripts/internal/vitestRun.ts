@@ -54,7 +54,22 @@ export interface RunOptions {
   readonly testSeconds?: number | undefined
 }
 
-/** Runs the tests of one file whose titles contain one of the given. */
+/** Ends a process and all it has started that is still of its group; harmless when none is left. */
+const killGroup = (pid: number | undefined): void => {
+  if (pid === undefined) return
+  try {
+    process.kill(-pid, "SIGKILL")
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error
+  }
+}
+
+/**
+ * Runs the tests of one file whose titles contain one of the given.
+ *
+ * The run is a process group of its own, ended as a whole: a test that loops for ever outlives its runner, which can end
+ * neither by the test's time limit nor by itself.
+ */
 export const runTests = ({ file, root, runSeconds, testSeconds, titles }: RunOptions): Promise<FileResult> =>
   new Promise((resolve) => {
     const report = path.join(root, "vitest-report.json")
@@ -63,7 +78,18 @@ export const runTests = ({ file, root, runSeconds, testSeconds, titles }: RunOpt
     const args = ["run", file, "-t", titles.map(escaped).join("|"), "--reporter=json", `--outputFile=${report}`]
     if (testSeconds !== undefined) args.push(`--testTimeout=${testSeconds * 1000}`)
     const vitest = path.join(root, "node_modules", "vitest", "vitest.mjs")
-    const child = spawn(process.execPath, [vitest, ...args], { cwd: root, env, stdio: ["ignore", "ignore", "pipe"] })
+    const child = spawn(process.execPath, [vitest, ...args], {
+      cwd: root,
+      env,
+      stdio: ["ignore", "ignore", "pipe"],
+      detached: true
+    })
+    // A group of its own does not hear the terminal's Ctrl-C.
+    const interrupted = (signal: NodeJS.Signals): void => {
+      killGroup(child.pid)
+      process.exit(signal === "SIGINT" ? 130 : 143)
+    }
+    process.once("SIGINT", interrupted).once("SIGTERM", interrupted)
     let stderr = ""
     child.stderr.setEncoding("utf8").on("data", (text: string) => {
       stderr += text
@@ -71,10 +97,13 @@ export const runTests = ({ file, root, runSeconds, testSeconds, titles }: RunOpt
     let timedOut = false
     const timer = setTimeout(() => {
       timedOut = true
-      child.kill("SIGKILL")
+      killGroup(child.pid)
     }, runSeconds * 1000)
+    // Before `close`: who was left behind holds the pipe open.
+    child.on("exit", () => killGroup(child.pid))
     child.on("close", (code) => {
       clearTimeout(timer)
+      process.off("SIGINT", interrupted).off("SIGTERM", interrupted)
       if (timedOut) resolve({ results: [], problem: `no end within ${runSeconds} s` })
       else if (!existsSync(report)) resolve({ results: [], problem: `exit code ${code}: ${stderr.trim().slice(-400)}` })
       else resolve(readReport(report))
