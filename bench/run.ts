@@ -18,6 +18,7 @@ import { existsSync, readdirSync } from "node:fs"
 import * as path from "node:path"
 import { pathToFileURL } from "node:url"
 import { parseArgs } from "node:util"
+import { explain, folder, positive, WrongArgument } from "../scripts/internal/arguments.ts"
 import { type Aim, type Baseline, type Case, median, type Sample } from "./harness.ts"
 import type { Answer } from "./internal/protocol.ts"
 
@@ -60,22 +61,11 @@ interface Failure {
   readonly error: string
 }
 
-class Usage extends Error {}
-
 const parts = (folder: string): ReadonlyArray<string> =>
   readdirSync(folder)
     .filter((name) => name.endsWith(".bench.ts"))
     .map((name) => name.slice(0, -".bench.ts".length))
     .toSorted()
-
-const positive = (name: string, text: string | undefined, whole: boolean): number | undefined => {
-  if (text === undefined) return undefined
-  const value = Number(text)
-  if (!(value > 0) || !Number.isFinite(value) || (whole && !Number.isInteger(value))) {
-    throw new Usage(`--${name} wants a ${whole ? "whole number of at least 1" : "number above 0"}, found "${text}"`)
-  }
-  return value
-}
 
 const readOptions = (): Options => {
   const { positionals, values } = parseArgs({
@@ -84,24 +74,25 @@ const readOptions = (): Options => {
       json: { type: "boolean", default: false },
       rounds: { type: "string" },
       only: { type: "string", default: "" },
-      budget: { type: "string" },
-      timeout: { type: "string" },
+      budget: { type: "string", default: "300" },
+      timeout: { type: "string", default: "120" },
       folder: { type: "string", default: import.meta.dirname }
     }
   })
   const [part, ...rest] = positionals
-  const known = `parts: ${parts(values.folder).join(", ") || "none yet"}`
-  if (part === undefined || rest.length > 0) throw new Usage(`wanted one part, found ${positionals.length}; ${known}`)
+  const known = `parts: ${parts(folder("folder", values.folder)).join(", ") || "none yet"}`
+  if (part === undefined || rest.length > 0)
+    throw new WrongArgument(`wanted one part, found ${positionals.length}; ${known}`)
   const file = path.join(values.folder, `${part}.bench.ts`)
-  if (!/^[\w-]+$/.test(part) || !existsSync(file)) throw new Usage(`there is no part "${part}"; ${known}`)
+  if (!/^[\w-]+$/.test(part) || !existsSync(file)) throw new WrongArgument(`there is no part "${part}"; ${known}`)
   return {
     part,
     file,
     json: values.json,
     only: values.only,
-    rounds: positive("rounds", values.rounds, true),
-    budgetSeconds: positive("budget", values.budget, false) ?? 300,
-    timeoutSeconds: positive("timeout", values.timeout, false) ?? 120
+    rounds: values.rounds === undefined ? undefined : positive("rounds", values.rounds, "whole"),
+    budgetSeconds: positive("budget", values.budget, "any"),
+    timeoutSeconds: positive("timeout", values.timeout, "any")
   }
 }
 
@@ -234,7 +225,7 @@ const main = async (): Promise<number> => {
   const { cases } = (await import(pathToFileURL(options.file).href)) as { readonly cases: ReadonlyArray<Case> }
   const chosen = cases.filter((one) => one.name.includes(options.only))
   if (chosen.length === 0) {
-    throw new Usage(`no case contains "${options.only}"; cases: ${cases.map((one) => one.name).join("; ")}`)
+    throw new WrongArgument(`no case contains "${options.only}"; cases: ${cases.map((one) => one.name).join("; ")}`)
   }
   const deadline = performance.now() + options.budgetSeconds * 1000
   const lines: Array<Line> = []
@@ -264,11 +255,8 @@ const main = async (): Promise<number> => {
 try {
   process.exitCode = await main()
 } catch (error) {
-  // node:util reports an unknown option as a TypeError with this code family.
-  const wrongArgument =
-    error instanceof Usage ||
-    (error instanceof TypeError && String(Reflect.get(error, "code")).startsWith("ERR_PARSE_ARGS"))
-  if (!wrongArgument) throw error
-  console.error(`bench: ${(error as Error).message}`)
+  const why = explain(error)
+  if (why === undefined) throw error
+  console.error(`bench: ${why}`)
   process.exitCode = 2
 }

@@ -16,6 +16,7 @@
 import { spawn } from "node:child_process"
 import * as path from "node:path"
 import { parseArgs } from "node:util"
+import { folder, readOrExit } from "./internal/arguments.ts"
 import { filesOf, workspaceRoot } from "./internal/files.ts"
 
 export interface ModelLine {
@@ -42,6 +43,8 @@ const runFile = (root: string, file: string, only: string, replay: string): Prom
       stdout += text
     })
     child.on("close", (code, signal) => {
+      // The schedule to replay cannot be one, and the child has said so.
+      if (code === 2) process.exit(2)
       const lines = stdout.split("\n").flatMap((line): ReadonlyArray<ModelLine> => {
         if (!line.startsWith("{")) return []
         return [{ ...(JSON.parse(line) as ModelLine), file }]
@@ -74,13 +77,16 @@ const table = (lines: ReadonlyArray<ModelLine>): string => {
   return [print(head), widths.map((n) => "-".repeat(n)).join("  "), ...rows.map(print)].join("\n")
 }
 
-const { values } = parseArgs({
-  options: {
-    only: { type: "string", default: "" },
-    json: { type: "boolean", default: false },
-    replay: { type: "string", default: "" },
-    root: { type: "string", default: workspaceRoot }
-  }
+const values = readOrExit("model", () => {
+  const read = parseArgs({
+    options: {
+      only: { type: "string", default: "" },
+      json: { type: "boolean", default: false },
+      replay: { type: "string", default: "" },
+      root: { type: "string", default: workspaceRoot }
+    }
+  }).values
+  return { ...read, root: folder("root", read.root) }
 })
 const files = filesOf(values.root, ["packages/*/test/model/**/*.model.ts"])
 const lines: Array<ModelLine> = []
@@ -91,6 +97,11 @@ for (const file of files) {
   // Models can take minutes: say where we are, beside the table.
   const took = found.reduce((sum, line) => sum + line.seconds, 0)
   if (found.length > 0) console.error(`${file}: ${found.length} models, ${took.toFixed(1)} s`)
+}
+if (lines.length === 0 && files.length > 0) {
+  // Only the files themselves know the names of their models.
+  console.error(`model: --only wants a part of a model's name or file, found "${values.only}"`)
+  process.exit(2)
 }
 if (values.json) for (const line of lines) console.log(JSON.stringify(line))
 else if (lines.length > 0) console.log(table(lines))

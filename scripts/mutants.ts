@@ -22,12 +22,13 @@
  * 2. Every flaw marked `(now)` in the list has at least one mutant.
  *
  * Options: `--only text` (names), `--root` (another workspace). Exit code 1
- * unless all are caught.
+ * unless all are caught, 2 for an argument that cannot be.
  */
 import { spawnSync } from "node:child_process"
 import { copyFileSync, existsSync, readFileSync, rmSync } from "node:fs"
 import * as path from "node:path"
 import { parseArgs } from "node:util"
+import { folder, readOrExit, WrongArgument } from "./internal/arguments.ts"
 import { filesOf, workspaceRoot } from "./internal/files.ts"
 import { LIST, parseList } from "./internal/requirementRules.ts"
 import { withCopy } from "./internal/throwAwayCopy.ts"
@@ -148,12 +149,21 @@ const show = (verdict: Verdict): void => {
   console.log(`${verdict.verdict.padEnd(9)} ${verdict.mutant.padEnd(32)} ${verdict.shows.padEnd(28)} ${detail}`)
 }
 
-const main = async (): Promise<number> => {
+const readOptions = () => {
   const { values } = parseArgs({
     options: { only: { type: "string", default: "" }, root: { type: "string", default: workspaceRoot } }
   })
+  const files = filesOf(folder("root", values.root), ["test/mutants/*.patch"])
+  if (files.length > 0 && !files.some((file) => path.basename(file, ".patch").includes(values.only))) {
+    throw new WrongArgument(`--only wants a part of the name of a patch in test/mutants, found "${values.only}"`)
+  }
+  return { ...values, files }
+}
+
+const main = async (): Promise<number> => {
+  const values = readOrExit("mutants", readOptions)
   const { requirements } = parseList(readFileSync(path.join(values.root, LIST), "utf8"))
-  const read = filesOf(values.root, ["test/mutants/*.patch"]).map((file) => readMutant(values.root, file))
+  const read = values.files.map((file) => readMutant(values.root, file))
   const problems = read.filter((one) => typeof one === "string")
   const all = read.filter((one) => typeof one !== "string")
   const known = new Set(requirements.map((one) => one.id))

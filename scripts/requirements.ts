@@ -7,15 +7,19 @@
  * workspace; `--all` prints every line with its number of tests.
  */
 import { parseArgs } from "node:util"
+import { folder, readOrExit } from "./internal/arguments.ts"
 import { workspaceRoot } from "./internal/files.ts"
 import { checkRequirements } from "./internal/requirementRules.ts"
 
-const { values } = parseArgs({
-  options: { all: { type: "boolean", default: false }, root: { type: "string", default: workspaceRoot } }
+const { all, root } = readOrExit("requirements", () => {
+  const { values } = parseArgs({
+    options: { all: { type: "boolean", default: false }, root: { type: "string", default: workspaceRoot } }
+  })
+  return { all: values.all, root: folder("root", values.root) }
 })
 
-const { covered, knownGaps, problems, requirements } = checkRequirements(values.root)
-if (values.all) {
+const { covered, knownGaps, problems, requirements } = checkRequirements(root)
+if (all) {
   for (const { id, status, text } of requirements) {
     console.log(`${id.padEnd(28)} ${status.padEnd(7)} ${String(covered.get(id) ?? 0).padStart(4)}  ${text}`)
   }

@@ -16,19 +16,12 @@ import { spawn } from "node:child_process"
 import { randomInt } from "node:crypto"
 import * as path from "node:path"
 import { parseArgs } from "node:util"
+import { folder, positive, readOrExit, WrongArgument } from "./internal/arguments.ts"
 import { filesOf, workspaceRoot } from "./internal/files.ts"
 import { nameOf, type StressLine, type StressOptions } from "./internal/stressChild.ts"
 
 /** How long a script may take beyond its seconds: starting, and finishing what it began. */
 const GRACE_SECONDS = 30
-
-const number = (name: string, text: string, whole: boolean): number => {
-  const value = Number(text)
-  if (!(value > 0) || value > 2 ** 31 || (whole && !Number.isInteger(value))) {
-    throw new RangeError(`--${name} wants a ${whole ? "whole " : ""}number above 0 and at most 2^31, found "${text}"`)
-  }
-  return value
-}
 
 /** Runs one script; never rejects. */
 const runScript = (root: string, file: string, options: StressOptions): Promise<StressLine> =>
@@ -66,7 +59,13 @@ const runScript = (root: string, file: string, options: StressOptions): Promise<
     })
   })
 
-const main = async (): Promise<number> => {
+interface Asked {
+  readonly root: string
+  readonly options: StressOptions
+  readonly files: ReadonlyArray<string>
+}
+
+const readOptions = (): Asked => {
   const { values } = parseArgs({
     options: {
       seconds: { type: "string", default: "10" },
@@ -77,25 +76,33 @@ const main = async (): Promise<number> => {
       root: { type: "string", default: workspaceRoot }
     }
   })
-  const seconds = number("seconds", values.seconds, false)
-  const seed = values.seed === undefined ? randomInt(1, 2 ** 31) : number("seed", values.seed, true)
   const options: StressOptions = {
-    seed,
-    seconds,
-    ...(values.records === undefined ? {} : { records: number("records", values.records, true) }),
-    ...(values.kills === undefined ? {} : { kills: number("kills", values.kills, true) })
+    seed: values.seed === undefined ? randomInt(1, 2 ** 31) : positive("seed", values.seed, "whole"),
+    seconds: positive("seconds", values.seconds, "any"),
+    ...(values.records === undefined ? {} : { records: positive("records", values.records, "whole") }),
+    ...(values.kills === undefined ? {} : { kills: positive("kills", values.kills, "whole") })
   }
-  const files = filesOf(values.root, ["packages/*/test/**/*.stress.ts", "stress/**/*.stress.ts"])
-  const chosen = files.filter((file) => nameOf(file).includes(values.only))
+  const root = folder("root", values.root)
+  const all = filesOf(root, ["packages/*/test/**/*.stress.ts", "stress/**/*.stress.ts"])
+  const files = all.filter((file) => nameOf(file).includes(values.only))
+  if (files.length === 0 && all.length > 0) {
+    const names = all.map(nameOf).join(", ")
+    throw new WrongArgument(`--only wants a part of a script's name (${names}), found "${values.only}"`)
+  }
+  return { root, options, files }
+}
+
+const main = async (): Promise<number> => {
+  const { files, options, root } = readOrExit("stress", readOptions)
   let failed = 0
-  for (const file of chosen) {
-    const line = await runScript(values.root, file, options)
+  for (const file of files) {
+    const line = await runScript(root, file, options)
     console.log(JSON.stringify(line))
     if (line.violations.length > 0) failed++
   }
-  console.error(`stress: ${chosen.length - failed} passed, ${failed} failed, seed ${seed}`)
-  if (chosen.length === 0) console.error(`stress: no script matches "${values.only}"`)
-  return failed === 0 && chosen.length > 0 ? 0 : 1
+  console.error(`stress: ${files.length - failed} passed, ${failed} failed, seed ${options.seed}`)
+  if (files.length === 0) console.error(`stress: found no script below ${root}`)
+  return failed === 0 && files.length > 0 ? 0 : 1
 }
 
 process.exitCode = await main()

@@ -32,14 +32,23 @@ const usage = [
 
 const fail = (text: string) => Effect.andThen(Console.error(text), Effect.fail(new Failed()))
 
+/** An argument that cannot be, told already. */
+class Refused extends Data.TaggedError("Refused") {
+  override readonly [Runtime.errorReported] = false
+  override readonly [Runtime.errorExitCode] = 2
+}
+
+const refuse = (text: string) =>
+  Effect.andThen(Console.error(`start: ${text} (--help tells what there is)`), Effect.fail(new Refused()))
+
 const options = Effect.gen(function* () {
   const { values } = yield* Effect.try({
     try: () => parseArgs({ options: { break: { type: "string" }, help: { type: "boolean" } } }),
-    catch: (error) => (error instanceof Error ? error.message : String(error))
-  }).pipe(Effect.catch((why) => fail(`${why}\n\n${usage}`)))
+    catch: (error) => (error instanceof Error ? error.message : String(error)).split(". To specify")[0]!
+  }).pipe(Effect.catch(refuse))
   const broken = values.break
   if (broken !== undefined && !isStep(broken)) {
-    return yield* fail(`--break: wanted one of ${names.join(", ")}, found ${JSON.stringify(broken)}`)
+    return yield* refuse(`--break: wanted one of ${names.join(", ")}, found ${JSON.stringify(broken)}`)
   }
   return { help: values.help === true, broken }
 })

@@ -10,12 +10,12 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as Logger from "effect/Logger"
+import * as Result from "effect/Result"
 import * as LogSource from "./load/LogSource.ts"
 import * as Options from "./load/Options.ts"
 import { send, type Tally } from "./load/send.ts"
 
-const main = Effect.gen(function* () {
-  const options = yield* Options.make(process.argv.slice(2))
+const main = Effect.fnUntraced(function* (options: Options.Options) {
   if (options.help) return yield* Console.log(Options.usage)
   const source = yield* LogSource.find(options.file, options.fallback)
   yield* Effect.logInfo(`sending ${source.name} to ${options.url}, ${options.rate} events a second`)
@@ -26,4 +26,11 @@ const main = Effect.gen(function* () {
   )
 })
 
-Selvedge.run(FetchHttpClient.layer, { name: "load", run: main.pipe(Effect.provideService(Logger.LogToStderr, true)) })
+const asked = Effect.runSync(Effect.result(Options.make(process.argv.slice(2))))
+if (Result.isSuccess(asked)) {
+  const run = main(asked.success).pipe(Effect.provideService(Logger.LogToStderr, true))
+  Selvedge.run(FetchHttpClient.layer, { name: "load", run })
+} else {
+  console.error(`gateway:load: ${asked.failure.message}`)
+  process.exitCode = 2
+}

@@ -22,14 +22,14 @@ if (models.length === 0) {
   console.error(`${file} exports no model`)
   process.exitCode = 1
 }
-/** A schedule, or options, that cannot be used are told in a line, not by a stack. */
+/** A schedule, or options, that cannot be used are told in a line, not by a stack; exit code 2 means the schedule. */
 const exploreOrSay = (name: string, model: AnyModel): Report | undefined => {
   try {
     return explore(model, replay === "" ? {} : { replay })
   } catch (error) {
     if (!(error instanceof ModelError)) throw error
     console.error(`${name}: ${error.message}`)
-    process.exitCode = 1
+    process.exitCode = replay !== "" && error.reason === "options" ? 2 : 1
     return undefined
   }
 }

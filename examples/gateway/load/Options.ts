@@ -56,7 +56,8 @@ const fromHere = (path: string): string => Path.resolve(process.env["INIT_CWD"] 
 export const make = Effect.fnUntraced(function* (args: ReadonlyArray<string>) {
   const { positionals, values } = yield* Effect.try({
     try: () => parse(args),
-    catch: (error) => new BadArguments({ why: error instanceof Error ? error.message : String(error) })
+    catch: (error) =>
+      new BadArguments({ why: (error instanceof Error ? error.message : String(error)).split(". To specify")[0]! })
   })
   if (positionals.length > 1)
     return yield* new BadArguments({ why: `wanted one file, found ${positionals.join(", ")}` })

@@ -6,32 +6,28 @@
  */
 import { randomInt } from "node:crypto"
 import { parseArgs } from "node:util"
+import { positive, readOrExit, WrongArgument } from "../../../../scripts/internal/arguments.ts"
 import { runLoop } from "./killLoop/loop.ts"
 
-const number = (name: string, text: string): number => {
-  const value = Number(text)
-  if (Number.isInteger(value) && value > 0 && value <= 2 ** 31) return value
-  throw new RangeError(`--${name} wants a whole number from 1 to 2^31, found "${text}"`)
-}
-
-const { values } = parseArgs({
-  options: {
-    kills: { type: "string", default: "1000" },
-    seconds: { type: "string", default: "600" },
-    seed: { type: "string", default: String(randomInt(1, 2 ** 31)) },
-    recovery: { type: "string", default: "on" }
+const { kills, recovery, seconds, seed } = readOrExit("kills", () => {
+  const { values } = parseArgs({
+    options: {
+      kills: { type: "string", default: "1000" },
+      seconds: { type: "string", default: "600" },
+      seed: { type: "string", default: String(randomInt(1, 2 ** 31)) },
+      recovery: { type: "string", default: "on" }
+    }
+  })
+  if (values.recovery !== "on" && values.recovery !== "off") {
+    throw new WrongArgument(`--recovery wants "on" or "off", found "${values.recovery}"`)
+  }
+  return {
+    recovery: values.recovery === "on",
+    kills: positive("kills", values.kills, "whole"),
+    seconds: positive("seconds", values.seconds, "whole"),
+    seed: positive("seed", values.seed, "whole")
   }
 })
-
-if (values.recovery !== "on" && values.recovery !== "off") {
-  throw new RangeError(`--recovery wants "on" or "off", found "${values.recovery}"`)
-}
-const recovery = values.recovery === "on"
-const [kills, seconds, seed] = (["kills", "seconds", "seed"] as const).map((name) => number(name, values[name])) as [
-  number,
-  number,
-  number
-]
 const result = await runLoop({ kills, seconds, seed, recovery })
 const line = { name: "kills", seed, recovery, ...result }
 process.stdout.write(`${JSON.stringify(line)}\n`, () => process.exit(result.violations.length > 0 === recovery ? 1 : 0))

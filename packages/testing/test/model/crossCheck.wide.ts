@@ -1,11 +1,17 @@
 /**
  * The explorer against the full search on thousands of random programs:
- * `npm run model:wide -- [seconds] [seed]`. One JSON line, exit code 1 on a mismatch.
+ * `npm run model:wide -- [seconds] [seed]`. One JSON line, exit code 1 on a mismatch, 2 for an argument that
+ * cannot be.
  */
+import { parseArgs } from "node:util"
+import { positive, readOrExit, WrongArgument } from "../../../../scripts/internal/arguments.ts"
 import { crossCheck, crossCheckAsync, type Tally } from "./support/crossCheck.ts"
 
-const seconds = Number(process.argv[2] ?? 60)
-const seed = Number(process.argv[3] ?? 1)
+const { seconds, seed } = readOrExit("model:wide", () => {
+  const [seconds = "60", seed = "1", ...more] = parseArgs({ allowPositionals: true }).positionals
+  if (more.length > 0) throw new WrongArgument(`wanted seconds and a seed, found "${more[0]}" after them`)
+  return { seconds: positive("seconds", seconds, "any"), seed: positive("seed", seed, "whole") }
+})
 const all = { waits: true, spins: true, ops: true, crash: false, async: false }
 const modes = [
   ["atomics", { waits: false, spins: false, ops: false, crash: false, async: false }],
