@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Backend from "@selvedge/core/workers/Backend"
 import * as Container from "@selvedge/core/workers/Container"
+import { MemoryUse } from "@selvedge/core/workers/MemoryUse"
 import * as Pulse from "@selvedge/core/workers/Pulse"
 import * as WorkerMessage from "@selvedge/core/workers/WorkerMessage"
 import type { WorkerExit } from "@selvedge/core/workers/WorkerExit"
@@ -218,6 +219,27 @@ describe("a worker that is judged", () => {
       })
     )
   )
+})
+
+describe("the memory of a worker", () => {
+  it.effect("is measured in it at every beat, and shown [W7]", () => {
+    let bytes = 1_048_576
+    return Effect.gen(function* () {
+      const container = yield* Container.make()
+      yield* container.run({ name: "w", program: patient, count: 1, healthTimeout: "1 second" })
+      const measured = Effect.map(container.status, ([row]) => row?.memoryBytes)
+      yield* pass(249)
+      assert.strictEqual(yield* measured, undefined)
+      yield* pass(1)
+      assert.strictEqual(yield* measured, 1_048_576)
+      bytes = 7 * 1_048_576
+      yield* pass(250)
+      assert.strictEqual(yield* measured, 7 * 1_048_576)
+    }).pipe(
+      on(),
+      Effect.provideService(MemoryUse, () => bytes)
+    )
+  })
 })
 
 /** Gets on every so often until a moment, and then only turns its loop. */

@@ -22,4 +22,17 @@ describe("a process of threads", () => {
       assert.include(errorOf(exits[0]!)?.message, "killed: health timeout")
     }).pipe(Effect.scoped, Effect.provide(Layer.merge(hybrid, quiet)))
   )
+
+  it.live("judges them by their progress, and is not judged by it itself [W7]", () =>
+    Effect.gen(function* () {
+      const exits: Array<WorkerExit> = []
+      const container = yield* Container.make({
+        policy: { exited: ({ exit }) => Effect.sync(() => void exits.push(exit)) }
+      })
+      const program = Backend.module(fixture("asleep"), "idle")
+      const child = yield* container.spawn({ name: "idle", program, restart: "temporary", progressTimeout: "1 second" })
+      yield* child.awaitEnded
+      assert.include(errorOf(exits[0]!)?.message, "killed: progress timeout")
+    }).pipe(Effect.scoped, Effect.provide(Layer.merge(hybrid, quiet)))
+  )
 })

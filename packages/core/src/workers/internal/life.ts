@@ -68,6 +68,10 @@ export class Life {
   get place(): string | undefined {
     return this.link?.place
   }
+  /** How much memory it uses, as of its last beat; it beats where the specification says how often. */
+  get memoryBytes(): number | undefined {
+    return this.signs.memoryBytes
+  }
   get inFlight(): number {
     return this.pending.size
   }

@@ -238,7 +238,7 @@ export class Place {
       text: this.life?.text,
       place: this.life?.place,
       beatAgeMillis: signs !== undefined && isJudged ? nowMillis - signs.beats.at : undefined,
-      memoryBytes: signs?.memoryBytes,
+      memoryBytes: this.life?.memoryBytes,
       lastExit: this.lastExit
     }
   }
