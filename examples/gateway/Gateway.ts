@@ -10,27 +10,39 @@
  * ```
  */
 import type { TaskKind } from "@selvedge/core"
-import { ThreadedBackend } from "@selvedge/node"
 import * as Effect from "effect/Effect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServer from "effect/http/HttpServer"
 import * as Layer from "effect/Layer"
 import * as Ingest from "./routes/ingest.ts"
+import * as Operate from "./routes/operate.ts"
 import * as Ready from "./routes/ready.ts"
 import * as StreamRoute from "./routes/stream.ts"
 import * as Top from "./routes/top.ts"
 import * as WorkersRoute from "./routes/workers.ts"
 import * as Server from "./Server.ts"
-import { environmentOf, Settings } from "./Settings.ts"
+import * as Events from "./events.ts"
+import * as Fleet from "./fleet.ts"
+import { Settings } from "./Settings.ts"
 import { Totals } from "./Totals.ts"
 import * as Workers from "./Workers.ts"
+
+/** SIGHUP replaces all workers; if the new ones do not become ready, the old ones serve on and the log says why. */
+export const onReload = Workers.Workers.use(({ restart }) => restart())
 
 /** How many clients may stream at once; one more is answered 503. */
 export const kinds: Readonly<Record<string, TaskKind.Policy>> = {
   PeerConnection: { limit: 1000, whenFull: "refuse" }
 }
 
-export const routes = Layer.mergeAll(Ingest.layer, Top.layer, StreamRoute.layer, WorkersRoute.layer, Ready.layer)
+export const routes = Layer.mergeAll(
+  Ingest.layer,
+  Top.layer,
+  StreamRoute.layer,
+  WorkersRoute.layer,
+  Ready.layer,
+  Operate.layer
+)
 
 export const announce = Layer.effectDiscard(
   HttpServer.addressFormattedWith((address) => Effect.logInfo(`gateway listening on ${address}`))
@@ -38,18 +50,13 @@ export const announce = Layer.effectDiscard(
 
 const serve = HttpRouter.serve(routes, { disableLogger: true, disableListenLog: true })
 
-/** The workers are threads, with the settings of this process. */
-export const backend = Layer.unwrap(
-  Effect.map(Settings, (settings) => ThreadedBackend.layer({ env: { ...process.env, ...environmentOf(settings) } }))
-)
+/** What stands behind the routes, whatever starts the workers. */
+export const behind = Totals.layer.pipe(Layer.provideMerge(Workers.layer), Layer.provide(Events.layer))
 
-/** What stands behind the routes. */
-export const behind = Totals.layer.pipe(Layer.provideMerge(Workers.layer))
-
-/** All of it. The server is part of what it provides: whoever runs it may ask for its address. */
+/** All of it. The server is part of what it provides, for whoever asks for its address, and so are the workers, for a reload. */
 export const layer = Layer.mergeAll(serve, announce).pipe(
-  Layer.provide(behind),
-  Layer.provide(backend),
+  Layer.provideMerge(behind),
+  Layer.provide(Fleet.Backends.layer),
   Layer.provideMerge(Server.layer),
   Layer.provide(Settings.layer)
 )

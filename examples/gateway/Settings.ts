@@ -5,13 +5,16 @@
  * names the variable, what was found and what is allowed.
  */
 import { Setting } from "@selvedge/core"
+import * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
 import * as Path from "node:path"
 
-const declared = {
+export const declared = {
   host: Setting.word("GATEWAY_HOST", "host", ["127.0.0.1", "0.0.0.0", "::1", "::"], "127.0.0.1"),
   port: Setting.integer("GATEWAY_PORT", "port", { default: 8080, min: 0, max: 65_535 }),
   database: Setting.path("GATEWAY_DB", "database"),
@@ -28,6 +31,24 @@ const declared = {
   }),
   workers: Setting.integer("GATEWAY_WORKERS", "workers", { default: 2, min: 1, max: 64 }),
   parsers: Setting.integer("GATEWAY_PARSERS", "parsers", { default: 2, min: 1, max: 64 }),
+  processes: Setting.integer("GATEWAY_PROCESSES", "processes", { default: 2, min: 1, max: 64 }),
+  threads: Setting.integer("GATEWAY_THREADS", "threads", { default: 2, min: 1, max: 64 }),
+  memory: Setting.path("GATEWAY_MEMORY", "memory"),
+  healthTimeout: Setting.duration("GATEWAY_HEALTH_TIMEOUT", "healthTimeout", {
+    default: "5 seconds",
+    min: "100 millis",
+    max: "1 hour"
+  }),
+  recycleEvery: Setting.duration("GATEWAY_RECYCLE_EVERY", "recycleEvery", {
+    default: "1 day",
+    min: "1 second",
+    max: "365 days"
+  }),
+  maxWorkerMemory: Setting.integer("GATEWAY_MAX_WORKER_MEMORY", "maxWorkerMemory", {
+    default: 2 ** 30,
+    min: 2 ** 25,
+    max: 2 ** 36
+  }),
   restarts: Setting.integer("GATEWAY_RESTARTS", "restarts", { default: 3, min: 0, max: 1e6 }),
   bufferedEvents: Setting.integer("GATEWAY_BUFFERED_EVENTS", "bufferedEvents", { default: 16_384, min: 1, max: 1e6 }),
   maxKeys: Setting.integer("GATEWAY_MAX_KEYS", "maxKeys", { default: 100_000, min: 1, max: 1e7 }),
@@ -39,7 +60,17 @@ const declared = {
   })
 } as const
 
-interface Shape {
+/** A secret: it is never shown, not even when it is refused. */
+const operatorToken = Effect.gen(function* () {
+  const variable = "GATEWAY_OPERATOR_TOKEN"
+  const found = yield* Config.option(Config.Redacted(variable))
+  if (Option.isNone(found) || /^[\x21-\x7e]{16,256}$/.test(Redacted.value(found.value))) return found
+  const value = `${Redacted.value(found.value).length} characters`
+  const allowed = "16 to 256 printable characters without blanks"
+  return yield* new Setting.InvalidSetting({ option: "operatorToken", variable, value, allowed })
+})
+
+export interface Shape {
   readonly host: string
   /** 0: any free port; the log says which. */
   readonly port: number
@@ -53,6 +84,20 @@ interface Shape {
   readonly workers: number
   /** How many workers parse lines. */
   readonly parsers: number
+  /** Processes of threads that parse; those that count are processes too then. Not set: all of them are threads. */
+  readonly processes: Option.Option<number>
+  /** In each process that parses. */
+  readonly threads: number
+  /** The directory of the memory that the processes share. */
+  readonly memory: string
+  /** A worker whose event loop stands still for so long is killed, and started again. */
+  readonly healthTimeout: Duration.Duration
+  /** A worker is replaced when it has served for so long; not set: never. */
+  readonly recycleEvery: Option.Option<Duration.Duration>
+  /** A worker is replaced when it uses more than so many bytes; not set: whatever it uses. */
+  readonly maxWorkerMemory: Option.Option<number>
+  /** Who knows it may operate the workers; not set: nobody. */
+  readonly operatorToken: Option.Option<Redacted.Redacted>
   /** How many restarts of workers within 5 seconds are not too many. */
   readonly restarts: number
   /** Events between a request and a snapshot, the next power of two of them; a full ring slows the senders down. */
@@ -81,6 +126,13 @@ export class Settings extends Context.Service<Settings, Shape>()("gateway/Settin
       fileOf: (ordinal) => Path.join(dir, `${name}.${ordinal}${ext}`),
       workers: yield* declared.workers.resolve(undefined),
       parsers: yield* declared.parsers.resolve(undefined),
+      processes: yield* declared.processes.chosen(undefined),
+      threads: yield* declared.threads.resolve(undefined),
+      memory: (yield* declared.memory.resolve(undefined)) ?? `/dev/shm/selvedge-gateway-${process.getuid?.() ?? 0}`,
+      healthTimeout: yield* declared.healthTimeout.resolve(undefined),
+      recycleEvery: yield* declared.recycleEvery.chosen(undefined),
+      maxWorkerMemory: yield* declared.maxWorkerMemory.chosen(undefined),
+      operatorToken: yield* operatorToken,
       restarts: yield* declared.restarts.resolve(undefined),
       whenUnusable: yield* declared.whenUnusable.resolve(undefined),
       snapshotEvery: yield* declared.snapshotEvery.resolve(undefined),

@@ -3,27 +3,18 @@
  *
  * A request's lines are parsed by any parser; one that dies in the middle is replaced by another, because parsing changes nothing.
  * Good events are numbered and published, and with that they are acknowledged: whoever counts them, in this life or the next, finds
- * them in the ring until their count is on the disk. The ring lives in this process: when this process is killed, what no worker has
- * stored is lost.
+ * them in the ring until their count is on the disk. Where the ring lies, and what that means for a gateway that is killed: `events.ts`.
  */
-import {
-  Backend,
-  Container,
-  type ContainerError,
-  DumpSources,
-  Lifecycle,
-  Producer,
-  Ring,
-  SharedMemory
-} from "@selvedge/core"
+import { type Container, type ContainerError, Lifecycle, Producer, type Statistics } from "@selvedge/core"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import type { Event } from "./Event.ts"
+import { Events } from "./events.ts"
+import * as Fleet from "./fleet.ts"
 import { Settings } from "./Settings.ts"
-import * as SnapshotFile from "./SnapshotFile.ts"
-import { EventRecord, ownerOf, REGION, shardOf } from "./worker/EventRecord.ts"
+import { shardOf } from "./worker/EventRecord.ts"
 import * as Ask from "./worker/requests.ts"
 import * as StoreRest from "./worker/storeRest.ts"
 
@@ -34,14 +25,20 @@ type Failed = ContainerError.RequestFailed | Ask.NotMine
 
 export class Workers extends Context.Service<
   Workers,
-  {
+  Pick<Fleet.Fleet, "restart" | "reload" | "scale"> & {
     /** What each line is, in their order. */
     readonly parse: (lines: ReadonlyArray<string>) => Effect.Effect<ReadonlyArray<Parsed>, ContainerError.RequestFailed>
     /** Waits for room in the ring. `false`: it is too late, none of them was taken. */
     readonly publish: (events: ReadonlyArray<Event>) => Effect.Effect<boolean>
     /** What every worker has counted, at least of what was published before; with its `n` greatest rows. */
     readonly summaries: (n: number) => Effect.Effect<ReadonlyArray<Ask.Summary>, Failed>
+    /** Ends a thread of a parser in the middle of what it does; only where `DEMO_KILLABLE` says so. */
+    readonly vanish: Effect.Effect<void, ContainerError.RequestFailed>
     readonly status: Container.Container["status"]
+    readonly statistics: Effect.Effect<{
+      readonly counting: Statistics.Statistics
+      readonly parsing: Statistics.Statistics
+    }>
   }
 >()("gateway/Workers") {}
 
@@ -57,57 +54,14 @@ const mayComeBack = (failed: Failed): boolean =>
   failed.reason === "NoWorker" ||
   failed.reason === "Stopping"
 
-/** Looks at every file before a worker opens it: what cannot be used is told in one line, and nothing has started. */
-const lookAtFiles = Effect.gen(function* () {
-  const { fileOf, whenUnusable, workers } = yield* Settings
-  const open = whenUnusable === "begin-anew" ? SnapshotFile.openOrBeginAnew : SnapshotFile.openWhenFree
-  let [events, keys, number] = [0, 0, 0]
-  for (let shard = 0; shard < workers; shard++) {
-    const file = yield* Effect.scoped(open(fileOf(shard), workers))
-    for (const { count } of file.restored) events += count
-    keys += file.restored.length
-    number = Math.max(number, file.number)
-  }
-  yield* Effect.logInfo(`restored ${events} events under ${keys} keys from ${workers} file(s), ${fileOf(0)} first`)
-  return number
-})
-
 const make = Effect.gen(function* () {
   const settings = yield* Settings
-  const { bufferedEvents, parsers, restarts, workers } = settings
-  let number = yield* lookAtFiles
-
-  const ring = yield* Ring.make({
-    record: EventRecord,
-    capacity: 2 ** Math.ceil(Math.log2(bufferedEvents)),
-    maxConsumers: workers,
-    // Until every worker has its seat nobody would keep a record for it.
-    requiredConsumers: workers,
-    vacantGrace: "1 hour"
-  })
-  yield* DumpSources.addRing("events", ring)
-  yield* DumpSources.addRegion("events", ring.core.memory.byteLength)
+  const { workers } = settings
+  const events = yield* Events
+  const { ring } = events
+  let { number } = events
   const producer = yield* Producer.make(ring)
-
-  const container = yield* Container.make({
-    name: "gateway workers",
-    critical: true,
-    intensity: { max: restarts, period: "5 seconds" },
-    // Its seat is vacant then: the ring keeps what its next life has to count.
-    recover: (dead) => Ring.recover(ring, ownerOf(dead))
-  })
-  yield* container.run({
-    name: "aggregate",
-    program: Backend.module(new URL("./worker/aggregate.ts", import.meta.url)),
-    regions: { [REGION]: ring.core.memory },
-    count: workers
-  })
-  yield* container.run({
-    name: "parse",
-    program: Backend.module(new URL("./worker/parse.ts", import.meta.url)),
-    count: parsers
-  })
-  yield* container.awaitReady
+  const { counting, parsing, ...operations } = yield* Fleet.make
   yield* Lifecycle.onFlush("last snapshots", Effect.provideService(StoreRest.storeRest(ring), Settings, settings))
 
   const publish = (events: ReadonlyArray<Event>): Effect.Effect<boolean> =>
@@ -124,8 +78,8 @@ const make = Effect.gen(function* () {
     )
   /** One shard's summary, once its worker has seen an event; what was told before is never taken back. */
   const summary = (serviceOrdinal: number, n: number, from: number) =>
-    container
-      .request(Ask.Summarize, n, { service: "aggregate", serviceOrdinal })
+    counting
+      .request(Ask.Summarize, n, { service: Fleet.COUNT, serviceOrdinal })
       .pipe(
         Effect.repeat({ schedule: Schedule.spaced("5 millis"), until: ({ number }) => number >= from }),
         Effect.retry({ schedule: UNTIL_BACK, while: mayComeBack })
@@ -133,7 +87,7 @@ const make = Effect.gen(function* () {
 
   return Workers.of({
     parse: (lines) =>
-      Effect.retry(container.request(Ask.Parse, lines, { service: "parse" }), {
+      Effect.retry(parsing.request(Ask.Parse, lines), {
         schedule: UNTIL_BACK,
         while: mayComeBack
       }),
@@ -151,8 +105,11 @@ const make = Effect.gen(function* () {
         const all = Array.from({ length: workers }, (_, shard) => summary(shard, n, from))
         return Effect.all(all, { concurrency: "unbounded" })
       }),
-    status: container.status
+    vanish: parsing.request(Ask.Vanish, undefined),
+    status: Effect.map(Effect.all([counting.status, parsing.status]), (rows) => rows.flat()),
+    statistics: Effect.all({ counting: counting.statistics, parsing: parsing.statistics }),
+    ...operations
   })
 })
 
-export const layer = Layer.effect(Workers, make).pipe(Layer.provide(SharedMemory.layerThread))
+export const layer = Layer.effect(Workers, make)

@@ -1,166 +1,154 @@
 /**
- * `npm run kill -w examples`: kills a ready worker of the gateway again and again, under load, and adds everything up.
+ * `npm run kill -w examples`: kills workers of the gateway again and again, under load, and adds everything up.
  *
- * The next kill comes 200 ms after the last one's replacement is ready, the last one just before SIGTERM. At the end every acknowledged event must be counted exactly
- * once, no request may have failed, and the process must have the threads, files and descriptors it began with. Then the same without
- * patience: with the default intensity the gateway must give up with `RestartIntensityExceeded`.
+ * The next kill comes 200 ms after the last one's replacement is ready, the last one just before SIGTERM. At the end every acknowledged
+ * event must be counted exactly once, no request may have failed, and the process must have the threads, files and descriptors it
+ * began with. Then the same without patience: with the default intensity the gateway must give up with `RestartIntensityExceeded`.
+ *
+ * With `--processes N --threads N` the workers are processes, and the parsers threads in them, and whoever is killed may also be a thread in a
+ * process, or the gateway itself: it is started again on what it left. Then a request may break, and its events are counted or not; what
+ * was acknowledged is counted exactly once all the same, and in the end no process and no memory is left.
  *
  * Options: `--kills N` (100), `--seed N` (1), `--seconds N` (300: then it stops killing). Prints one line of JSON; ends with 1 on a violation.
  */
-import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Clock from "effect/Clock"
 import * as Console from "effect/Console"
-import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Random from "effect/Random"
-import { mkdtempSync, readdirSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { parseArgs } from "node:util"
-import * as Child from "./demo/Child.ts"
-import * as Http from "./demo/http.ts"
+import { readdirSync } from "node:fs"
 import * as Look from "./demo/look.ts"
+import * as UnderLoad from "./demo/underLoad.ts"
 
 const SHARDS = 2
 const PARSERS = 2
-const WORKERS = SHARDS + PARSERS
 const CLIENTS = 2
-const EVENTS = 20
 const PAUSE = "200 millis"
 
-class Violated extends Data.TaggedError("Violated")<{ readonly message: string }> {}
+const declared = {
+  kills: { default: 100, min: 1 },
+  seed: { default: 1, min: 1 },
+  seconds: { default: 300, min: 1 },
+  /** 0: all workers are threads of the gateway. */
+  processes: { default: 0, min: 0 },
+  threads: { default: 2, min: 1 }
+} as const
 
-const options = Effect.try({
-  try: () => {
-    const { values } = parseArgs({
-      options: {
-        kills: { type: "string", default: "100" },
-        seed: { type: "string", default: "1" },
-        seconds: { type: "string", default: "300" }
-      }
-    })
-    const number = (name: keyof typeof values): number => {
-      const found = Number(values[name])
-      if (Number.isSafeInteger(found) && found >= 1) return found
-      throw new Error(`--${name}: wanted a whole number of at least 1, found ${JSON.stringify(values[name])}`)
-    }
-    return { kills: number("kills"), seed: number("seed"), seconds: number("seconds") }
-  },
-  catch: (error) => new Violated({ message: error instanceof Error ? error.message : String(error) })
-})
+type Options = { readonly [K in keyof typeof declared]: number }
 
-const folder = Effect.acquireRelease(
-  Effect.sync(() => mkdtempSync(`${tmpdir()}/selvedge-kill-`)),
-  (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
-)
-
-const start = Effect.fnUntraced(function* (database: string, env: Readonly<Record<string, string>>) {
-  const service = yield* Child.start("./service.ts", [], {
-    GATEWAY_PORT: "0",
+const start = (database: string, env: Readonly<Record<string, string>>) =>
+  UnderLoad.start("./service.ts", {
     GATEWAY_DB: database,
     GATEWAY_WORKERS: String(SHARDS),
     GATEWAY_PARSERS: String(PARSERS),
     GATEWAY_SNAPSHOT_EVERY: "100 millis",
     DEMO_PLANT: "no",
     DEMO_BREAK: "",
+    DEMO_KILLABLE: "yes",
     ...env
   })
-  const [, url = ""] = yield* service.prints(/listening on (http:\/\/\S+)/)
-  return { service, url, pid: service.pid }
+
+/** Kills a worker and waits until it is ready in a life after that. */
+const killWorker = Effect.fnUntraced(function* ({ service, url }: UnderLoad.Started, who: string, turn: number) {
+  const isIt = (row: Effect.Success<ReturnType<typeof Look.workers>>[number]): boolean =>
+    `${row.name} ${row.serviceOrdinal}` === who
+  const before = (yield* UnderLoad.rowsOf(url)).find(isIt)?.generation ?? 0
+  yield* service.tell(`kill ${who}`)
+  const isBack = Effect.map(UnderLoad.rowsOf(url), (rows) =>
+    rows.some((row) => isIt(row) && row.generation > before && row.state === "Ready")
+  )
+  yield* UnderLoad.until(`${who} to come back after kill ${turn}`, 30, isBack).pipe(
+    Effect.catchTag("Violated", ({ message }) =>
+      Effect.flatMap(UnderLoad.rowsOf(url), (rows) =>
+        Effect.fail(new UnderLoad.Violated({ message: `${message}; ${service.lastWord()}; ${JSON.stringify(rows)}` }))
+      )
+    )
+  )
 })
 
-/** What a process holds, as the kernel counts it. */
-const holds = (pid: number) => ({
-  threads: readdirSync(`/proc/${pid}/task`).length,
-  descriptors: readdirSync(`/proc/${pid}/fd`).length
+/** A gateway that can be killed, and started again on what it left. */
+const stage = Effect.fnUntraced(function* ({ processes, threads }: Options) {
+  const database = `${yield* UnderLoad.folder("kill")}/gateway.sqlite`
+  const memory = processes === 0 ? undefined : yield* UnderLoad.folder("kill", "/dev/shm")
+  const env = {
+    GATEWAY_RESTARTS: "1000000",
+    ...(memory === undefined
+      ? {}
+      : { GATEWAY_PROCESSES: String(processes), GATEWAY_THREADS: String(threads), GATEWAY_MEMORY: memory })
+  }
+  let gateway = yield* start(database, env)
+  const settle = Effect.sleep("1 second")
+  yield* settle
+  let before = UnderLoad.holds(gateway.pid)
+  /** SIGKILL, as by the kernel without memory: nothing of it is put in order. */
+  const killGateway = Effect.gen(function* () {
+    yield* gateway.service.signal("SIGKILL")
+    yield* gateway.service.ended
+    gateway = yield* start(database, env)
+    yield* settle
+    before = UnderLoad.holds(gateway.pid)
+  })
+  const left = Effect.sync(() => [
+    ...UnderLoad.startedWith(`GATEWAY_DB=${database}`).map((pid) => `process ${pid}`),
+    ...(memory === undefined ? [] : readdirSync(memory))
+  ])
+  return { database, gateway: () => gateway, killGateway, before: () => before, left }
 })
 
-interface Tally {
-  requests: number
-  failed: number
-  acknowledged: number
-}
+/** Who may be killed. */
+const victims = ({ processes }: Options): ReadonlyArray<string> => [
+  ...Array.from({ length: SHARDS }, (_, shard) => `aggregate ${shard}`),
+  ...Array.from({ length: processes === 0 ? PARSERS : processes }, (_, at) => `parse ${at}`),
+  ...(processes === 0 ? [] : ["a thread", "the gateway"])
+]
 
-/** One client: batch after batch, each under a key of its own choice, until it is interrupted between two. */
-const client = (url: string, tally: Tally, isOver: () => boolean) =>
-  Effect.gen(function* () {
-    while (!isOver()) {
-      const keys = yield* Effect.replicateEffect(Random.nextIntBetween(0, 50), EVENTS)
-      const body = keys.map((key) => `{"key":"key ${key}","value":${key}}\n`).join("")
-      const answer = yield* Effect.result(Http.ask("POST", `${url}/ingest`, body))
-      tally.requests++
-      const accepted = answer._tag === "Success" ? /"accepted":(\d+)/.exec(answer.success.text)?.[1] : undefined
-      if (answer._tag !== "Success" || answer.success.status !== 200) tally.failed++
-      tally.acknowledged += Number(accepted ?? 0)
-    }
-  })
-
-const rowsOf = (url: string) => Effect.flatMap(Http.ask("GET", `${url}/workers`), ({ text }) => Look.workers(text))
-
-/** Waits until a worker is ready in a life after this one. */
-const isBack = (url: string, ordinal: number, generation: number) =>
-  Effect.gen(function* () {
-    while (true) {
-      const row = (yield* rowsOf(url)).find((one) => one.ordinal === ordinal)
-      if (row !== undefined && row.generation > generation && row.state === "Ready") return
-      yield* Effect.sleep("10 millis")
-    }
-  })
-
-const patient = Effect.fnUntraced(function* (kills: number, seconds: number) {
-  const database = `${yield* folder}/gateway.sqlite`
-  const { pid, service, url } = yield* start(database, { GATEWAY_RESTARTS: "1000000" })
-  const tally: Tally = { requests: 0, failed: 0, acknowledged: 0 }
+const patient = Effect.fnUntraced(function* (options: Options) {
+  const { before, database, gateway, killGateway, left } = yield* stage(options)
+  const tally = UnderLoad.tally()
   let over = false
-  const clients = yield* Effect.replicateEffect(Effect.forkScoped(client(url, tally, () => over)), CLIENTS)
+  const target = { url: () => gateway().url, mayBreak: options.processes > 0, isOver: () => over }
+  const clients = yield* Effect.replicateEffect(Effect.forkScoped(UnderLoad.client(target, tally)), CLIENTS)
   yield* Effect.sleep("1 second")
-  const before = holds(pid)
-  const endAt = (yield* Clock.currentTimeMillis) + seconds * 1000
-  let killed = 0
-  for (; killed < kills && (yield* Clock.currentTimeMillis) < endAt; killed++) {
-    const ordinal = yield* Random.nextIntBetween(0, WORKERS - 1)
-    const row = (yield* rowsOf(url)).find((one) => one.ordinal === ordinal)
-    yield* service.tell(`kill ${ordinal}`)
-    yield* Effect.timeoutOrElse(isBack(url, ordinal, row?.generation ?? 0), {
-      duration: "30 seconds",
-      orElse: () =>
-        Effect.fail(
-          new Violated({
-            message: `worker ${ordinal} (${row?.name} ${row?.serviceOrdinal}) did not come back after kill ${killed + 1}: ${service.lastWord()}`
-          })
-        )
-    })
+  const endAt = (yield* Clock.currentTimeMillis) + options.seconds * 1000
+  const who = victims(options)
+  const killed: Record<string, number> = {}
+  let turn = 0
+  for (; turn < options.kills && (yield* Clock.currentTimeMillis) < endAt; turn++) {
+    const victim = who[yield* Random.nextIntBetween(0, who.length - 1)]!
+    killed[victim] = (killed[victim] ?? 0) + 1
+    if (victim === "the gateway") yield* killGateway
+    else if (victim === "a thread") yield* gateway().service.tell("vanish")
+    else yield* killWorker(gateway(), victim, turn + 1)
     yield* Effect.sleep(PAUSE)
   }
-  const generations = (yield* rowsOf(url)).reduce((sum, { generation }) => sum + generation, 0)
+  const { pid, service, url } = gateway()
+  const generations = (yield* UnderLoad.rowsOf(url)).reduce((sum, { generation }) => sum + generation, 0)
   yield* Effect.sleep("1 second")
-  const after = holds(pid)
+  const after = UnderLoad.holds(pid)
   over = true
   yield* Fiber.joinAll(clients)
   // On its way out: nobody comes after it, and what it had not stored is stored all the same.
-  yield* service.tell("kill 0")
+  yield* service.tell("kill aggregate 0")
   yield* service.signal("SIGTERM")
   const { code } = yield* service.ended
   const held = yield* Look.snapshots(database)
+  const restarts = generations - SHARDS - PARSERS
   const wrong = [
-    tally.failed > 0 && `${tally.failed} request(s) failed`,
-    held.events < tally.acknowledged && `${tally.acknowledged - held.events} acknowledged event(s) lost`,
-    held.events > tally.acknowledged && `${held.events - tally.acknowledged} event(s) counted twice`,
-    held.files !== SHARDS && `${held.files} files`,
-    generations !== WORKERS + killed && `${generations - WORKERS} restarts after ${killed} kills`,
-    after.threads !== before.threads && `${before.threads} threads became ${after.threads}`,
-    after.descriptors > before.descriptors + 4 && `${before.descriptors} descriptors became ${after.descriptors}`,
-    code !== 0 && `exit code ${code}`
+    ...UnderLoad.addUp(tally, held, SHARDS),
+    ...UnderLoad.grown(before(), after),
+    options.processes === 0 && restarts !== turn && `${restarts} restarts after ${turn} kills`,
+    code !== 0 && `exit code ${code}`,
+    ...(yield* left).map((what) => `${what} is left`)
   ].filter((one) => one !== false)
-  return { killed, ...tally, held: held.events, before, after, wrong }
+  return { killed: turn, who: killed, ...tally, held: held.events, before: before(), after, wrong }
 }, Effect.scoped)
 
 const impatient = Effect.fnUntraced(function* () {
-  const { service, url } = yield* start(`${yield* folder}/gateway.sqlite`, {})
+  const { service } = yield* start(`${yield* UnderLoad.folder("kill")}/gateway.sqlite`, {})
   const began = yield* Clock.currentTimeMillis
   const killing = Effect.gen(function* () {
     while (true) {
-      yield* service.tell("kill 0")
+      yield* service.tell("kill aggregate 0")
       yield* Effect.sleep("50 millis")
     }
   })
@@ -168,21 +156,23 @@ const impatient = Effect.fnUntraced(function* () {
     service.ended,
     Effect.timeoutOrElse(killing, {
       duration: "30 seconds",
-      orElse: () => Effect.fail(new Violated({ message: "the gateway did not give up" }))
+      orElse: () => Effect.fail(new UnderLoad.Violated({ message: "the gateway did not give up" }))
     })
   )
   yield* service.prints(/gives up.*wanted at most 3 restart\(s\) within 5000 ms/)
   const wrong = code === 1 ? [] : [`exit code ${code} after giving up`]
-  return { gaveUpAfterMillis: (yield* Clock.currentTimeMillis) - began, url, wrong }
+  return { gaveUpAfterMillis: (yield* Clock.currentTimeMillis) - began, wrong }
 }, Effect.scoped)
 
 const main = Effect.gen(function* () {
-  const { kills, seconds, seed } = yield* options
-  const { wrong, ...run } = yield* patient(kills, seconds).pipe(Random.withSeed(String(seed)))
+  const options = yield* UnderLoad.numbers(declared, process.argv.slice(2))
+  const { processes, seed, threads } = options
+  const { wrong, ...run } = yield* patient(options).pipe(Random.withSeed(String(seed)))
   const { gaveUpAfterMillis, wrong: more } = yield* impatient()
   const violations = [...wrong, ...more]
-  yield* Console.log(JSON.stringify({ script: "gateway-kill", seed, ...run, gaveUpAfterMillis, violations }))
-  if (violations.length > 0) return yield* new Violated({ message: violations.join("; ") })
+  const result = { script: "gateway-kill", seed, processes, threads, ...run, gaveUpAfterMillis, violations }
+  yield* Console.log(JSON.stringify(result))
+  return violations.length === 0 ? 0 : 1
 })
 
-NodeRuntime.runMain(main)
+UnderLoad.run(main)

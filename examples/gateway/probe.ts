@@ -14,36 +14,11 @@ import * as Fiber from "effect/Fiber"
 import { readFileSync } from "node:fs"
 import * as Http from "./demo/http.ts"
 import * as Options from "./probe/Options.ts"
+import { sinceMillis, take } from "./probe/sample.ts"
 import { judge, type Sample, type Termination } from "./probe/verdict.ts"
 
 /** How long after the SIGTERM the second half of a request in flight is sent. */
 const SECOND_HALF_MILLIS = 500
-
-const sinceMillis = (began: bigint) =>
-  Effect.map(Clock.monotonicTimeNanos, (now) => Math.round(Number(now - began) / 1e4) / 100)
-
-const answerOf = (url: string, timeoutMillis: number): Effect.Effect<Sample["answer"]> =>
-  Http.ask("GET", `${url}/ready`).pipe(
-    Effect.map(({ status }): Sample["answer"] => status),
-    Effect.timeoutOrElse({ duration: timeoutMillis, orElse: () => Effect.succeed<Sample["answer"]>("timeout") }),
-    Effect.catch(({ found }) => Effect.succeed<Sample["answer"]>(found.includes("ECONNREFUSED") ? "refused" : "broken"))
-  )
-
-/** Probes at the begin of every period; one that is late begins as soon as the one before has ended. */
-const probe = Effect.fnUntraced(function* (
-  options: Options.Options,
-  began: bigint,
-  samples: Array<Sample>,
-  isOver: (atMillis: number) => boolean
-) {
-  for (let turn = 0; ; turn++) {
-    const wait = turn * options.periodMillis - (yield* sinceMillis(began))
-    if (wait > 0) yield* Effect.sleep(wait)
-    const atMillis = yield* sinceMillis(began)
-    if (isOver(atMillis)) return
-    samples.push({ atMillis, answer: yield* answerOf(options.url, options.timeoutMillis) })
-  }
-})
 
 /** Gone, or a zombie nobody has waited for. */
 const isGone = (pid: number): boolean => {
@@ -96,7 +71,7 @@ const run = Effect.fnUntraced(function* (options: Options.Options) {
   // After a SIGTERM until the process is gone, which the grace bounds; else as long as was asked for.
   const isOver = (atMillis: number): boolean =>
     term === undefined ? atMillis >= seconds * 1000 : term.pollUnsafe() !== undefined
-  yield* probe(options, began, samples, isOver)
+  yield* take(options, began, samples, isOver)
   const termination = term === undefined ? undefined : yield* Fiber.join(term)
   const verdict = judge(samples, termination, options)
   yield* Console.log(JSON.stringify({ script: "gateway-probe", seconds, ...verdict }))

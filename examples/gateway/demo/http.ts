@@ -28,10 +28,15 @@ const answerTo = (request: Http.ClientRequest): Promise<Answer> =>
   })
 
 /** A request on a connection of its own. */
-export const ask = (method: "GET" | "POST", url: string, body?: string): Effect.Effect<Answer, NotSeen> =>
+export const ask = (
+  method: "GET" | "POST",
+  url: string,
+  body?: string,
+  headers: Http.OutgoingHttpHeaders = {}
+): Effect.Effect<Answer, NotSeen> =>
   Effect.tryPromise({
     try: (signal) => {
-      const request = Http.request(url, { method, agent: false, signal })
+      const request = Http.request(url, { method, headers, agent: false, signal })
       const answer = answerTo(request)
       request.end(body)
       return answer

@@ -100,10 +100,32 @@ const Workers = Schema.Struct({
       serviceOrdinal: Schema.Int,
       ordinal: Schema.Int,
       generation: Schema.Int,
-      state: Schema.String
+      state: Schema.String,
+      role: Schema.String,
+      place: Schema.optionalKey(Schema.String)
     })
   )
 })
+
+const Operated = Schema.Struct({
+  started: Schema.Int,
+  kept: Schema.Int,
+  retired: Schema.Int,
+  leftBehind: Schema.Array(Schema.String)
+})
+
+/** The answer of `POST /operate/…`. */
+export const operated = decode("what was operated", Operated)
+
+const Recycles = Schema.Struct({ recycles: Schema.Int })
+const Statistics = Schema.Struct({ statistics: Schema.Struct({ counting: Recycles, parsing: Recycles }) })
+
+/** How many workers were recycled, by the answer of `GET /workers`. */
+export const recycles = (text: string) =>
+  Effect.map(
+    decode("the workers' statistics", Statistics)(text),
+    ({ statistics: { counting, parsing } }) => counting.recycles + parsing.recycles
+  )
 
 /** The answer of `GET /workers`. */
 export const workers = (text: string) => Effect.map(decode("the workers", Workers)(text), ({ workers }) => workers)

@@ -165,9 +165,9 @@ const comesBackAsItWas = (stage: Stage, service: Child.Child, url: string, event
     const ask = Effect.flatMap(Http.ask("GET", `${url}/workers`), ({ text }) => Look.workers(text))
     const before = yield* ask
     const counted = events.last()?.events ?? 0
-    yield* service.tell("kill 0")
-    const isBack = ({ generation, ordinal, state }: (typeof before)[number]): boolean =>
-      ordinal === 0 && generation === 2 && state === "Ready"
+    yield* service.tell("kill aggregate 0")
+    const isBack = ({ generation, name, serviceOrdinal, state }: (typeof before)[number]): boolean =>
+      name === "aggregate" && serviceOrdinal === 0 && generation === 2 && state === "Ready"
     yield* until(Effect.map(ask, (rows) => rows.some(isBack)))
     const began = yield* Child.nowMillis
     // Asked for everything that was acknowledged until now: the worker has caught up when it is answered.

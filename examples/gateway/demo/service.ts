@@ -34,10 +34,10 @@ const App = Layer.mergeAll(
   Killable.listen,
   Flaws.layer(flaw)
 ).pipe(
-  Layer.provide(Gateway.behind),
-  Layer.provide(Killable.backend(flaw === "crash")),
+  Layer.provideMerge(Gateway.behind),
+  Layer.provide(Killable.backends(flaw === "crash")),
   flaw === "closed" ? Layer.provide(Flaws.openServer) : Layer.provide(Server.layer),
   Layer.provide(Settings.layer)
 )
 
-Selvedge.run(App, { name: "gateway", kinds: Gateway.kinds, postStop: Flaws.postStop(flaw) })
+Selvedge.run(App, { name: "gateway", kinds: Gateway.kinds, onReload: Gateway.onReload, postStop: Flaws.postStop(flaw) })

@@ -29,9 +29,5 @@ export const shardOf = (key: string, shards: number): number => {
   return (hash >>> 0) % shards
 }
 
-/** The owner of everything one life of a worker has in the ring: no other life has the same. */
-export const ownerOf = ({ generation, ordinal }: { readonly generation: number; readonly ordinal: number }): number =>
-  2 ** 30 + (generation % 2 ** 20) * 2 ** 10 + ordinal
-
 /** The seat of whoever counts a shard, life after life. */
 export const seatOf = (shard: number): string => `aggregate ${shard}`

@@ -8,7 +8,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { Settings } from "../Settings.ts"
-import { EventRecord, ownerOf, REGION } from "./EventRecord.ts"
+import { EventRecord, REGION } from "./EventRecord.ts"
 import * as Ask from "./requests.ts"
 import * as Shard from "./Shard.ts"
 
@@ -18,8 +18,7 @@ class Mine extends Context.Service<Mine, Shard.Shard>()("gateway/Shard") {
     Effect.gen(function* () {
       const identity = yield* WorkerContext.WorkerContext
       // Before it is ready: a ring that this program cannot read must not cost the life before it its place.
-      const handle = { memory: yield* WorkerRegions.get(REGION), owner: ownerOf(identity) }
-      const ring = yield* Ring.attach(handle, { record: EventRecord })
+      const ring = yield* Ring.attach(yield* WorkerRegions.handle(REGION), { record: EventRecord })
       return yield* Shard.make(ring, identity.serviceOrdinal)
     })
   )

@@ -38,3 +38,6 @@ export class NotMine extends Schema.TaggedError<NotMine>()("NotMine", { shard: S
 
 /** With its `n` greatest rows. */
 export const Summarize = WorkerRequest.make("Summarize", { payload: Schema.Int, success: Summary, error: NotMine })
+
+/** Ends the thread that answers it, in the middle of the answer: for scripts that kill. */
+export const Vanish = WorkerRequest.make("Vanish", { payload: Schema.Void, success: Schema.Void })
