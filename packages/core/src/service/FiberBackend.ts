@@ -172,6 +172,8 @@ class FiberWorker {
   private readonly outbox: Queue.Queue<unknown>
   private pumps: ReadonlyArray<Fiber.Fiber<unknown, unknown>> = []
   private fiber: Fiber.Fiber<unknown, unknown> | undefined = undefined
+  /** What it has said and nobody has heard yet; what was taken from the queue and not handed on is in neither. */
+  private undelivered = 0
   private isGone = false
   private isKilled = false
   /** Closed while the worker is frozen. */
@@ -195,7 +197,7 @@ class FiberWorker {
     this.inbox = ways.inbox
     this.outbox = ways.outbox
     // Who is killed says nothing more, also not what its interruption makes it say.
-    const send = (wire: unknown): void => void (this.isKilled || Queue.offerUnsafe(this.outbox, wire))
+    const send = (wire: unknown): void => (this.isKilled ? undefined : this.offer(wire))
     const { context, pulse, regions } = request
     this.life = WorkerLife.make(program, { context, regions, pulse: pulse && this.pulseOf(pulse), send })
   }
@@ -219,13 +221,16 @@ class FiberWorker {
       )
     this.pumps = [
       pump(this.inbox, (wire) => this.life.receive(wire)),
-      pump(this.outbox, (wire) => this.listener.message(wire))
+      pump(this.outbox, (wire) => {
+        this.undelivered -= 1
+        this.listener.message(wire)
+      })
     ]
     this.options.started?.({
       facts: this.facts,
       isGone: () => this.isGone,
       crash: (exit) => this.crash(exit),
-      say: (wire) => void (this.isGone || Queue.offerUnsafe(this.outbox, wire)),
+      say: (wire) => (this.isGone ? undefined : this.offer(wire)),
       freeze: () => void this.flowing.closeUnsafe(),
       thaw: () => void this.flowing.openUnsafe()
     })
@@ -238,13 +243,18 @@ class FiberWorker {
     this.fiber.addObserver((exit) => this.ended(exit))
   }
 
+  private offer(wire: unknown): void {
+    this.undelivered += 1
+    Queue.offerUnsafe(this.outbox, wire)
+  }
+
   /** Its last word, and all before it, are delivered first. */
   private ended(exit: Exit.Exit<unknown, unknown>): void {
     if (this.isGone) return
     const seen = seenOf(exit)
-    const empty = Effect.flatMap(Queue.size(this.outbox), (size) =>
+    const empty = Effect.suspend(() =>
       // A crash meanwhile: nobody takes the rest any more.
-      size === 0 || this.isGone ? Effect.void : Effect.fail("more" as const)
+      this.undelivered === 0 || this.isGone ? Effect.void : Effect.fail("more" as const)
     )
     if (this.isKilled) return this.gone(seen)
     const drained = Effect.eventually(Effect.andThen(this.flowing.await, Effect.andThen(Effect.yieldNow, empty)))

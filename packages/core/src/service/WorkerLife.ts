@@ -8,9 +8,10 @@
  *
  * **Invariants**
  *
- * 1. `Ready` is sent at most once, `Ended` exactly once and last.
+ * 1. `Ready` is sent at most once, and once more after each `Reloading` or `Restarting`; `Ended` exactly once and last.
  * 2. Every request gets exactly one reply, unless it was cancelled or the worker is killed.
- * 3. A message that came too early (before the program has a token) is kept, not lost.
+ * 3. A request that came before `Stop` is answered as if there were none, within the budget.
+ * 4. A message that came too early (before the program has a token) is kept, not lost.
  *
  * @since 0.1.0
  */
@@ -90,6 +91,8 @@ export const make = (program: WorkerProgram, options: Options): WorkerLife => {
   }
 }
 
+const ADMISSION_MILLIS = 250
+
 class Life {
   private readonly program: WorkerProgram
   private readonly options: Options
@@ -103,7 +106,11 @@ class Life {
   private services: Context.Context<any> | undefined = undefined
   private readonly early: Array<Request> = []
   private readonly handling = new Map<number, Task.Task<unknown, unknown> | "starting" | "cancelled">()
+  /** A stop that waits until what came before it has become tasks. */
+  private admission: (() => void) | undefined = undefined
   private isReady = false
+  /** It has said that it reloads or restarts, and not yet that it is ready again. */
+  private isBusy = false
   private over = false
   /** The surroundings of `run`. */
   private context: Context.Context<never> | undefined = undefined
@@ -133,7 +140,7 @@ class Life {
         return
       case "Stop":
         this.given ??= Duration.millis(Math.max(0, message.budgetMillis))
-        return this.ask(ShutdownReason.Requested({ by: message.reason }))
+        return this.onceAdmitted(() => this.ask(ShutdownReason.Requested({ by: message.reason })))
       case "Force":
         return this.forceNow()
       case "Request":
@@ -215,8 +222,29 @@ class Life {
       return this.reply(request.id, { _tag: "Refused", reason: "unknown request", detail })
     }
     this.handling.set(request.id, "starting")
-    Effect.runForkWith(services)(this.serve(handler, request) as Effect.Effect<void>)
+    const serving = this.serve(handler, request) as Effect.Effect<void>
+    Effect.runForkWith(services)(Effect.ensuring(serving, this.admitted))
   }
+
+  private get isAdmitting(): boolean {
+    return Array.from(this.handling.values()).some((state) => typeof state === "string")
+  }
+
+  /** A request that came before the stop becomes a task before the stop begins: a stop waits for tasks only. */
+  private onceAdmitted(stop: () => void): void {
+    if (!this.isAdmitting || this.context === undefined) return stop()
+    this.admission = stop
+    // A payload whose schema takes its time does not hold up the stop for long.
+    Effect.runForkWith(this.context)(Effect.andThen(Effect.sleep(ADMISSION_MILLIS), this.admit))
+  }
+
+  private readonly admit = Effect.sync(() => {
+    const { admission } = this
+    this.admission = undefined
+    admission?.()
+  })
+
+  private readonly admitted = Effect.suspend(() => (this.isAdmitting ? Effect.void : this.admit))
 
   private serve(handler: Handler<any>, request: Request): Effect.Effect<void, never, any> {
     const { id } = request
@@ -262,18 +290,29 @@ class Life {
   // ---------------------------------------------------------------------------
 
   private readonly sayReady = Effect.sync(() => {
-    if (this.isReady) return
+    if (this.isReady && !this.isBusy) return
     this.isReady = true
+    this.isBusy = false
     this.send({ _tag: "Ready" })
   })
 
+  private sayBusy(_tag: "Reloading" | "Restarting"): Effect.Effect<void> {
+    return Effect.sync(() => {
+      this.isBusy = this.isReady
+      this.send({ _tag })
+    })
+  }
+
   private readonly status: StatusShape = {
     ready: this.sayReady,
-    healthy: Effect.sync(() => this.sayProgress()),
+    healthy: Effect.suspend(() => {
+      this.sayProgress()
+      return this.isBusy ? this.sayReady : Effect.void
+    }),
     text: (text) => Effect.sync(() => this.send({ _tag: "StatusText", text })),
     problem: (message) => Effect.sync(() => this.send({ _tag: "Problem", message })),
-    reloading: Effect.sync(() => this.send({ _tag: "Reloading" })),
-    restarting: Effect.sync(() => this.send({ _tag: "Restarting" }))
+    reloading: this.sayBusy("Reloading"),
+    restarting: this.sayBusy("Restarting")
   }
 
   private readonly onStart = Effect.gen({ self: this }, function* () {

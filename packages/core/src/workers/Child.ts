@@ -68,6 +68,10 @@ export interface Row {
   readonly startedAt: number | undefined
   /** The last line of status the present life sent. */
   readonly text: string | undefined
+  /** What the present life says it is doing, until it says that it is ready or healthy again. */
+  readonly word: "reloading" | "restarting" | undefined
+  /** How many requests were sent to the present life. */
+  readonly requests: number
   /** Where the present life runs: `pid 4711`, `thread 3`. */
   readonly place: string | undefined
   /** How long ago the present life gave a sign that its loop turns; `undefined` where it is not asked for any, or not ready. */

@@ -13,6 +13,7 @@ import * as Schedule from "effect/Schedule"
 import * as Setting from "../config/Setting.ts"
 import type { ProgramRef } from "./Backend.ts"
 import { InvalidSpec } from "./ContainerError.ts"
+import * as Recycle from "./Recycle.ts"
 import type { Regions } from "./WorkerRegions.ts"
 
 /**
@@ -51,6 +52,8 @@ export interface ChildSpec {
   readonly progressTimeout?: Duration.Input | undefined
   /** Delays before restarts; anew after a life that was ready. Default: no delay. When it ends, the supervisor gives up. */
   readonly backoff?: Schedule.Schedule<unknown, unknown> | undefined
+  /** When a worker is replaced though nothing is wrong with it. Default: never. */
+  readonly recycle?: Recycle.Recycle | undefined
 }
 
 /**
@@ -81,6 +84,7 @@ export interface Resolved {
   /** How often a life beats, whoever wants to know; `undefined`: nobody does. */
   readonly beatEveryMillis: number | undefined
   readonly backoff: Schedule.Schedule<unknown, unknown> | undefined
+  readonly recycle: Recycle.Resolved | undefined
 }
 
 /**
@@ -100,6 +104,9 @@ const checkProgress = Setting.durationOption("progressTimeout", { min: "40 milli
 
 /** How often a sign is given, and looked for, within its timeout. */
 export const LOOKS = 4
+
+/** How often a life tells how much memory it uses, where that is limited. */
+const MEMORY_BEAT_MILLIS = 1000
 
 const restartTypes: ReadonlyArray<unknown> = ["permanent", "transient", "temporary"]
 
@@ -122,7 +129,8 @@ const known: Readonly<Record<keyof ChildSpec, true>> = {
   startupTimeout: true,
   healthTimeout: true,
   progressTimeout: true,
-  backoff: true
+  backoff: true,
+  recycle: true
 }
 
 /**
@@ -166,7 +174,9 @@ export const resolve = Effect.fnUntraced(function* (
   const startupTimeout = yield* settings.startupTimeout.resolve(spec.startupTimeout)
   const healthTimeout = spec.healthTimeout === undefined ? undefined : yield* checkHealth(spec.healthTimeout)
   const progressTimeout = spec.progressTimeout === undefined ? undefined : yield* checkProgress(spec.progressTimeout)
-  const beatEveryMillis = healthTimeout && Duration.toMillis(healthTimeout) / LOOKS
+  const beside = { service: name, restart: restart ?? "permanent", healthTimeout, progressTimeout }
+  const recycle = spec.recycle === undefined ? undefined : yield* Recycle.resolve(spec.recycle, beside)
+  const beatEveryMillis = beatOf(healthTimeout, recycle?.maxMemory)
   return {
     name,
     program,
@@ -177,9 +187,16 @@ export const resolve = Effect.fnUntraced(function* (
     healthTimeout,
     progressTimeout,
     beatEveryMillis,
-    backoff
+    backoff,
+    recycle
   }
 })
+
+/** Memory is measured with each beat. */
+const beatOf = (healthTimeout: Duration.Duration | undefined, maxMemory: number | undefined): number | undefined => {
+  const forHealth = healthTimeout && Duration.toMillis(healthTimeout) / LOOKS
+  return maxMemory === undefined ? forHealth : Math.min(forHealth ?? Infinity, MEMORY_BEAT_MILLIS)
+}
 
 const isProgram = (value: unknown): value is ProgramRef =>
   typeof value === "object" &&

@@ -30,6 +30,7 @@ import { Fleet, type Strategy } from "./internal/fleet.ts"
 import type { Place } from "./internal/place.ts"
 import { checkGrace, graceOf, start, whenClosed } from "./internal/prepare.ts"
 import * as Readiness from "./internal/readiness.ts"
+import { look as aged } from "./internal/recycle.ts"
 import * as Requests from "./internal/requests.ts"
 import * as Stopping from "./internal/stopping.ts"
 import { decide } from "./internal/supervision.ts"
@@ -173,7 +174,7 @@ export const makeFleet = Effect.fnUntraced(function* (
   return yield* Effect.acquireRelease(
     Effect.sync(() => {
       const told = { policy, recover, gaveUp, changed, childOf, decide }
-      const fleet = new Fleet({ ...checked, backend, pool, frames, context, ...told, isAskedToStop, inOrder })
+      const fleet = new Fleet({ ...checked, backend, pool, frames, context, ...told, isAskedToStop, inOrder, aged })
       const asked = Option.map(token, (one) => fleet.run(Effect.map(one.awaitRequested, () => fleet.changed())))
       const leave = workforce.enrolUnsafe({
         name: checked.name,
@@ -232,7 +233,7 @@ const checkPeriod = Setting.durationOption("intensity.period", { min: "1 millis"
 const checkIntensity = Setting.option("intensity", "an object with max and period", (value) =>
   isOnly(value, ["max", "period"])
 )
-const hooks = ["spawned", "exited", "startupFailed", "healthFailed", "invalidMessage", "said"]
+const hooks = ["spawned", "exited", "startupFailed", "healthFailed", "recycling", "invalidMessage", "said"]
 const checkPolicy = Setting.option("policy", `an object of functions: ${hooks.join(", ")}`, (value) =>
   isOnly(value, hooks, (hook) => hook === undefined || typeof hook === "function")
 )

@@ -43,8 +43,16 @@ export const settings = {
  */
 export const count = (given: unknown): Effect.Effect<number, Setting.InvalidSetting> =>
   given !== undefined
-    ? settings.workers.check(given)
+    ? checkGiven(given)
     : Effect.flatMap(
         settings.workers.chosen(undefined),
         Option.match({ onSome: Effect.succeed, onNone: () => AvailableParallelism })
       )
+
+/** In the environment a number is a text; in code a text is a mistake. */
+const checkGiven = (given: unknown): Effect.Effect<number, Setting.InvalidSetting> => {
+  const { allowed, check, option, variable } = settings.workers
+  return typeof given === "string"
+    ? Effect.fail(new Setting.InvalidSetting({ option, variable, value: JSON.stringify(given), allowed }))
+    : check(given)
+}

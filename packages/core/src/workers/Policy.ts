@@ -11,6 +11,7 @@
  */
 import type * as Effect from "effect/Effect"
 import type { Child } from "./Child.ts"
+import type { Limit } from "./Recycle.ts"
 import type { Facts } from "./WorkerContext.ts"
 import type { WorkerExit } from "./WorkerExit.ts"
 import type { FromWorker, InvalidMessage } from "./WorkerMessage.ts"
@@ -50,6 +51,10 @@ export interface Policy {
   /** Its loop gave no sign of life in time, or its program made no progress. Default: kill it. */
   readonly healthFailed?:
     | ((event: Event & { readonly missing: "beats" | "progress" }) => Effect.Effect<"kill" | "wait", unknown>)
+    | undefined
+  /** It has reached a limit of its `recycle`. Default: recycle it; `wait` is asked again after a while. */
+  readonly recycling?:
+    | ((event: Event & { readonly limit: Limit }) => Effect.Effect<"recycle" | "wait", unknown>)
     | undefined
   /** It sent what no schema allows. Default: kill it. */
   readonly invalidMessage?:

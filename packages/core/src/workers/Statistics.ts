@@ -16,13 +16,20 @@ export interface Statistics {
   readonly spawns: number
   readonly restarts: number
   readonly failures: number
+  /** Workers that were replaced, or whose next life was begun, because they had reached a limit. */
+  readonly recycles: number
   /** Messages and answers that no schema allows. */
   readonly invalid: number
   /** Within the last 60 seconds. */
-  readonly perMinute: { readonly spawns: number; readonly restarts: number; readonly failures: number }
+  readonly perMinute: {
+    readonly spawns: number
+    readonly restarts: number
+    readonly failures: number
+    readonly recycles: number
+  }
 }
 
-const events = ["spawns", "restarts", "failures"] as const
+const events = ["spawns", "restarts", "failures", "recycles"] as const
 
 /**
  * The counters behind it; the caller brings monotonic milliseconds.
@@ -31,8 +38,13 @@ const events = ["spawns", "restarts", "failures"] as const
  * @since 0.1.0
  */
 export class Counts {
-  private readonly totals = { spawns: 0, restarts: 0, failures: 0 }
-  private readonly rates = { spawns: new Rate(), restarts: new Rate(), failures: new Rate() }
+  private readonly totals = { spawns: 0, restarts: 0, failures: 0, recycles: 0 }
+  private readonly rates = {
+    spawns: new Rate(),
+    restarts: new Rate(),
+    failures: new Rate(),
+    recycles: new Rate()
+  }
   invalid = 0
 
   add(event: (typeof events)[number], nowMillis: number): void {
@@ -41,14 +53,15 @@ export class Counts {
   }
 
   read(nowMillis: number): Statistics {
-    const { failures, restarts, spawns } = this.rates
+    const { failures, recycles, restarts, spawns } = this.rates
     return {
       ...this.totals,
       invalid: this.invalid,
       perMinute: {
         spawns: spawns.perMinute(nowMillis),
         restarts: restarts.perMinute(nowMillis),
-        failures: failures.perMinute(nowMillis)
+        failures: failures.perMinute(nowMillis),
+        recycles: recycles.perMinute(nowMillis)
       }
     }
   }

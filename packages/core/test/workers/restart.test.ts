@@ -7,9 +7,11 @@ import * as Supervisor from "@selvedge/core/workers/Supervisor"
 import * as ShutdownReason from "@selvedge/core/shutdown/ShutdownReason"
 import { ShutdownToken } from "@selvedge/core/shutdown/ShutdownToken"
 import * as TokenTree from "@selvedge/core/shutdown/TokenTree"
+import * as FiberExplorer from "@selvedge/testing/scheduler/FiberExplorer"
 import * as TestContainer from "@selvedge/testing/workers/TestContainer"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import { quietly } from "../service/stage.ts"
 import { answering, begun, completed, ended, stream, Who, workers } from "./operations.ts"
 import { crash, lives, on, pass, patient, settle, slow, starting, states } from "./stage.ts"
 
@@ -60,6 +62,31 @@ describe("a restart", () => {
       assert.isAbove(found.answered, 300)
       assert.strictEqual(found.by.size, 22)
     }).pipe(on())
+  )
+
+  it.live(
+    "of every order of request and promotion sends no request to a worker that was told to stop [W11] [W5] [M3]",
+    () =>
+      Effect.gen(function* () {
+        for (let seed = 0; seed < 40; seed++) {
+          const story = Effect.gen(function* () {
+            const container = yield* Container.make()
+            yield* container.run({ name: "a", program: answering("1"), count: 2 })
+            yield* container.awaitReady
+            const asking = Effect.repeat(Effect.andThen(Effect.yieldNow, container.request(Who, 0)), { times: 20 })
+            const all = [asking, asking, asking, container.restart(), container.restart()] as const
+            yield* Effect.all(all, { concurrency: "unbounded", discard: true })
+            yield* container.stop()
+            return yield* container.size
+          })
+          const run = Effect.scoped(story).pipe(Effect.provide(TestContainer.layer), quietly([]))
+          const { outcome } = yield* FiberExplorer.run(run, { seed, preempt: 0 })
+          if (outcome._tag !== "Ended" || outcome.exit._tag === "Failure") {
+            return assert.fail(`seed ${seed}: ${FiberExplorer.why(outcome)}`)
+          }
+          assert.strictEqual(outcome.exit.value, 0)
+        }
+      })
   )
 
   it.effect("of one service leaves the others alone, and refuses one that is not there [W11]", () =>

@@ -14,7 +14,7 @@
  * **Invariants**
  *
  * 1. `places` are in start order and hold no place that has ended.
- * 2. A life has at most one timer; it ends with the life.
+ * 2. A life has at most one timer, and its age one; they end with the life.
  *
  * @internal
  */
@@ -36,6 +36,7 @@ import type { Event, Policy } from "../Policy.ts"
 import { Counts } from "../Statistics.ts"
 import * as WorkerContext from "../WorkerContext.ts"
 import * as WorkerExit from "../WorkerExit.ts"
+import type { Age } from "./age.ts"
 import { Hooks } from "./hooks.ts"
 import { IncidentLog } from "./incidentLog.ts"
 import type { Life } from "./life.ts"
@@ -65,6 +66,8 @@ export interface Setup {
   /** The surrounding service is told after every change. */
   readonly changed: () => void
   readonly childOf: (fleet: Fleet, place: Place) => Child
+  /** Its life may have reached a limit: `recycle.ts`. */
+  readonly aged: (fleet: Fleet, place: Place) => void
   /** What becomes of a place whose life has ended: `supervision.ts`. */
   readonly decide: (fleet: Fleet, place: Place, exit: WorkerExit.WorkerExit) => void
 }
@@ -111,7 +114,7 @@ export class Fleet {
   /** Services whose last worker failed and is not started again. */
   readonly lost = new Set<string>()
   private readonly children = new Map<Place, Child>()
-  private readonly timers = new Map<Life, Fiber.Fiber<void>>()
+  private readonly timers = new Map<Life | Age, Fiber.Fiber<void>>()
   /** Operations, the first has its turn. */
   readonly tickets: Array<Ticket> = []
   /** Services that were scaled to nothing, and what one of their workers is. */
@@ -252,8 +255,8 @@ export class Fleet {
     this.changed()
   }
 
-  /** Sets the timer of a life, in place of the one it had. */
-  arm(life: Life, after: Duration.Input, then: () => void): void {
+  /** Sets the timer of a life, or of its age, in place of the one it had. */
+  arm(life: Life | Age, after: Duration.Input, then: () => void): void {
     this.disarm(life)
     const over = Effect.sync(() => {
       this.timers.delete(life)
@@ -262,7 +265,7 @@ export class Fleet {
     this.timers.set(life, this.run(Effect.andThen(Effect.sleep(after), over)))
   }
 
-  disarm(life: Life): void {
+  disarm(life: Life | Age): void {
     const timer = this.timers.get(life)
     this.timers.delete(life)
     timer?.interruptUnsafe()

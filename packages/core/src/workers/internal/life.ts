@@ -25,6 +25,7 @@ import type * as Backend from "../Backend.ts"
 import type { StartFailed } from "../ContainerError.ts"
 import * as WorkerExit from "../WorkerExit.ts"
 import * as WorkerMessage from "../WorkerMessage.ts"
+import { Age } from "./age.ts"
 import { Signs } from "./signs.ts"
 
 export type Reply = Extract<WorkerMessage.FromWorker, { readonly _tag: "Reply" }>["result"]
@@ -56,6 +57,9 @@ export class Life {
   isStopping = false
   isKilled = false
   text: string | undefined = undefined
+  /** What it says it is about to do, until it says that it is ready again. */
+  word: "reloading" | "restarting" | undefined = undefined
+  readonly age = new Age()
   /** What it does to show that it lives. */
   readonly signs: Signs
 
@@ -111,6 +115,7 @@ export class Life {
     if (message instanceof WorkerMessage.InvalidMessage) return this.host.invalid(this, message)
     switch (message._tag) {
       case "Ready": {
+        this.word = undefined
         if (this.isReady || this.isStopping) return
         this.isReady = true
         return this.host.ready(this)
@@ -125,6 +130,11 @@ export class Life {
         // What is said after a kill was only the way out.
         if (this.killed === undefined) this.said ??= message.exit
         return
+      }
+      case "Reloading":
+      case "Restarting": {
+        this.word = message._tag === "Reloading" ? "reloading" : "restarting"
+        return this.host.word(this, message)
       }
       case "StatusText": {
         this.text = message.text
@@ -182,18 +192,17 @@ export class Life {
     else this.starting?.interruptUnsafe()
   }
 
-  /** Asks; nothing if the life ended, or had ended, before it answered. */
-  ask(tag: string, payload: unknown): Effect.Effect<Reply | undefined> {
-    return Effect.callback<Reply | undefined>((resume) => {
-      const id = this.nextId++
-      this.pending.set(id, (reply) => resume(Effect.succeed(reply)))
-      if (!this.send({ _tag: "Request", id, tag, payload })) {
-        this.pending.delete(id)
-        resume(Effect.succeed(undefined))
-      }
-      return Effect.sync(() => {
-        if (this.pending.delete(id)) this.send({ _tag: "Cancel", id })
-      })
-    })
+  /** Asks, now; told nothing if the life ended, or had ended, before it answered. What it returns is for who waits no longer. */
+  askUnsafe(tag: string, payload: unknown, told: (reply: Reply | undefined) => void): () => void {
+    const id = this.nextId++
+    this.age.requests += 1
+    this.pending.set(id, told)
+    if (!this.send({ _tag: "Request", id, tag, payload })) {
+      this.pending.delete(id)
+      told(undefined)
+    }
+    return () => {
+      if (this.pending.delete(id)) this.send({ _tag: "Cancel", id })
+    }
   }
 }

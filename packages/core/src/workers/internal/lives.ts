@@ -42,7 +42,9 @@ const hostOf = (fleet: Fleet, place: Place): Host => ({
     fleet.disarm(life)
     place.becomeReady()
     life.signs.begin(fleet.nowMillis())
+    life.age.readyAt = fleet.nowMillis()
     Health.watch(fleet, place, life)
+    fleet.setup.aged(fleet, place)
     fleet.changed()
   },
   word: (life, word) => heard(fleet, place, life, word),
@@ -74,6 +76,7 @@ const exited = (fleet: Fleet, place: Place, life: Life, exit: WorkerExit.WorkerE
   const event = fleet.eventOf(place)
   const { policy, recover } = fleet.setup
   fleet.disarm(life)
+  fleet.disarm(life.age)
   place.left(exit)
   // Before any hook: one that stops the container must find the ordinal still held.
   if (recover !== undefined) place.recover(exit)

@@ -55,7 +55,7 @@ export class Place {
   lastExit: WorkerExit | undefined = undefined
   /** What its last life held in shared memory is being put right. */
   isRecovering = false
-  /** It is being stopped so that it can be started again with its group. */
+  /** It is being stopped so that it can be started again, with its group or because it is recycled. */
   inGroup = false
   /** One of its lives was ready. */
   wasReady = false
@@ -236,6 +236,8 @@ export class Place {
       role: this.role,
       startedAt: this.life === undefined ? undefined : this.facts?.startedAt,
       text: this.life?.text,
+      word: this.life?.word,
+      requests: this.life?.age.requests ?? 0,
       place: this.life?.place,
       beatAgeMillis: signs !== undefined && isJudged ? nowMillis - signs.beats.at : undefined,
       memoryBytes: this.life?.memoryBytes,

@@ -82,10 +82,28 @@ export const take = (
     isTaken
   )
   if (clash !== undefined) return clash
+  const cramped = noRoomToRecycle(fleet, wants, leaving)
+  if (cramped !== undefined) return cramped
   const places = fleet.take(wants, role, leaving)
   if (places === undefined) return new OrdinalsExhausted({ capacity: fleet.setup.pool.capacity! })
   if (role !== "OnTrial") for (const { spec } of wants) fleet.found(spec.name)
   return places
+}
+
+/** A container whose capacity its workers use up cannot have a replacement beside one of them. */
+const noRoomToRecycle = (
+  fleet: Fleet,
+  wants: ReadonlyArray<Want>,
+  leaving: ReadonlySet<Place>
+): InvalidSpec | undefined => {
+  const { capacity } = fleet.setup.pool
+  if (capacity === undefined) return undefined
+  const staying = fleet.places.filter((place) => !place.isDismissed && !leaving.has(place))
+  const specs = [...staying, ...wants].map(({ spec }) => spec)
+  const first = specs.find(({ recycle }) => recycle?.order === "spawn-first")
+  if (first === undefined || specs.length !== capacity) return undefined
+  const wanted = `"stop-first", or a capacity of more than ${capacity} for ${specs.length} worker(s) and a replacement`
+  return new InvalidSpec({ service: first.name, field: "recycle.order", wanted, found: '"spawn-first"' })
 }
 
 export const start = (fleet: Fleet, spec: ChildSpec.ServiceSpec): Effect.Effect<ReadonlyArray<Child>, SpawnError> =>

@@ -31,16 +31,33 @@ export const send = <Payload, Success, Error>(
     const encoded = yield* Effect.mapError(Schema.encodeUnknownEffect(request.payload)(payload), (error) =>
       failed("InvalidPayload", describe(to), flat(error.message))
     )
-    const place = fleet.pick((one) => matches(one, to))
-    const life = place?.life
-    if (place === undefined || life === undefined) {
+    const asked = yield* ask(fleet, request.tag, encoded, to)
+    if (asked === undefined) {
       const ready = fleet.serving.filter((one) => one.isReady).length
       return yield* failed("NoWorker", describe(to), `${ready} of ${fleet.serving.length} worker(s) are ready`)
     }
-    const worker = fleet.nameOf(place)
-    const reply = yield* life.ask(request.tag, encoded)
+    const { life, place, reply, worker } = asked
     if (reply === undefined) return yield* failed("WorkerGone", worker, "it ended before it answered")
     return yield* read(fleet, place, life, request, reply, (reason, detail, at = worker) => failed(reason, at, detail))
+  })
+
+interface Asked {
+  readonly place: Place
+  readonly life: Life
+  readonly worker: string
+  readonly reply: Reply | undefined
+}
+
+/** Chosen and sent to in one turn: between the two nobody can tell the worker to stop. */
+const ask = (fleet: Fleet, tag: string, encoded: unknown, to: Address): Effect.Effect<Asked | undefined> =>
+  Effect.callback((resume) => {
+    const place = fleet.pick((one) => matches(one, to))
+    const life = place?.life
+    if (place === undefined || life === undefined) return resume(Effect.succeed(undefined))
+    const worker = fleet.nameOf(place)
+    const cancel = life.askUnsafe(tag, encoded, (reply) => resume(Effect.succeed({ place, life, worker, reply })))
+    fleet.setup.aged(fleet, place)
+    return Effect.sync(cancel)
   })
 
 const read = <Payload, Success, Error>(

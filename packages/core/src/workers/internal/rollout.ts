@@ -158,6 +158,7 @@ const promote = (fleet: Fleet, plan: Plan, trial: ReadonlyArray<Place>, graceMil
   }
   fleet.places.sort((a, b) => a.order - b.order)
   plan.promoted?.()
+  for (const place of fleet.serving) fleet.setup.aged(fleet, place)
   fleet.changed()
 }
 

@@ -1,0 +1,18 @@
+/**
+ * How old one life is, in time and in requests, and what is done about it.
+ *
+ * @internal
+ */
+export class Age {
+  /** When it became ready, in monotonic milliseconds. */
+  readyAt: number | undefined = undefined
+  /** How many requests were sent to it. */
+  requests = 0
+  /** How long it may live, its jitter taken off; drawn once. */
+  lifetimeMillis: number | undefined = undefined
+  /** It has reached a limit: somebody decides, or a replacement is on its way. */
+  isDue = false
+  /** How often that came to nothing, and until when it is let be. */
+  tries = 0
+  restUntil = 0
+}

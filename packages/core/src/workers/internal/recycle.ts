@@ -1,0 +1,142 @@
+/**
+ * Recycling: sees that a life has reached a limit, asks the policy, and replaces it in its turn.
+ *
+ * ```text
+ *   ready ──▶ looked at ──limit──▶ due ──policy──▶ waits for its turn ──▶ replaced
+ *               ▲                    └ wait, or it failed ┐
+ *               └────── 1 s, doubling up to 1 min ◀───────┘
+ * ```
+ *
+ * **Invariants**
+ *
+ * 1. A life is due once at a time, and only while it is ready and serves. One that is on trial is looked at when it is promoted.
+ * 2. `spawn-first` is a rollout of one: until the replacement is ready nothing is taken from the service.
+ * 3. `stop-first` stops and begins the same place; its end is no failure of its own, and its next life is ready, or has ended,
+ *    before another recycling begins.
+ *
+ * @internal
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Random from "effect/Random"
+import type { OperationError } from "../Operations.ts"
+import type { Limit, Resolved } from "../Recycle.ts"
+import type { Fleet, Ticket } from "./fleet.ts"
+import type { Life } from "./life.ts"
+import { begin } from "./lives.ts"
+import { giveUp, isOver, operate } from "./operations.ts"
+import type { Place } from "./place.ts"
+import * as Rollout from "./rollout.ts"
+import * as Stopping from "./stopping.ts"
+
+/** How often the memory of a worker is looked at. */
+const LOOK_MILLIS = 1000
+const MAX_REST_MILLIS = 60_000
+
+const isCandidate = (place: Place, life: Life): boolean => place.life === life && place.takesRequests
+
+/** Looks whether a life has reached one of its limits; called whenever that may have changed. */
+export const look = (fleet: Fleet, place: Place): void => {
+  const { life, spec } = place
+  if (life === undefined || spec.recycle === undefined || life.age.isDue || !isCandidate(place, life)) return
+  const now = fleet.nowMillis()
+  const limit = reached(fleet, life, spec.recycle, now)
+  if (limit !== undefined && now >= life.age.restUntil) return due(fleet, place, life, limit)
+  const next = nextLook(life, spec.recycle, now)
+  if (next !== undefined) fleet.arm(life.age, next, () => look(fleet, place))
+}
+
+const reached = (fleet: Fleet, life: Life, limits: Resolved, now: number): Limit | undefined => {
+  const { age, signs } = life
+  if (limits.maxLifetimeMillis !== undefined) {
+    age.lifetimeMillis ??= Math.ceil(limits.maxLifetimeMillis * (1 - limits.jitter * chance(fleet)))
+    if (now - (age.readyAt ?? now) >= age.lifetimeMillis) return "lifetime"
+  }
+  if (limits.maxRequests !== undefined && age.requests >= limits.maxRequests) return "requests"
+  if (limits.maxMemory === undefined) return undefined
+  signs.look(now)
+  return signs.memoryBytes !== undefined && signs.memoryBytes > limits.maxMemory ? "memory" : undefined
+}
+
+const chance = (fleet: Fleet): number => Context.get(fleet.setup.context, Random.Random).nextDoubleUnsafe()
+
+const nextLook = (life: Life, limits: Resolved, now: number): number | undefined => {
+  const { age } = life
+  const times = [
+    ...(age.restUntil > now ? [age.restUntil - now] : []),
+    ...(age.lifetimeMillis === undefined ? [] : [(age.readyAt ?? now) + age.lifetimeMillis - now]),
+    ...(limits.maxMemory === undefined ? [] : [LOOK_MILLIS])
+  ].filter((time) => time > 0)
+  return times.length === 0 ? undefined : Math.min(...times)
+}
+
+const due = (fleet: Fleet, place: Place, life: Life, limit: Limit): void => {
+  life.age.isDue = true
+  fleet.disarm(life.age)
+  const { recycling } = fleet.setup.policy
+  const call = recycling && (() => recycling({ ...fleet.eventOf(place), limit }))
+  fleet.hooks.ask("recycling", call, "recycle", (decided) => {
+    if (!isCandidate(place, life)) return
+    if (decided === "wait") return rest(fleet, place, life)
+    fleet.log(Effect.logInfo(`${fleet.nameOf(place)} is recycled: it has reached its limit of ${limit}`))
+    fleet.run(Effect.ignoreCause(replace(fleet, place, life)))
+  })
+}
+
+/** It is let be for a while, and looked at again then. */
+const rest = (fleet: Fleet, place: Place, life: Life): void => {
+  const { age } = life
+  age.isDue = false
+  age.restUntil = fleet.nowMillis() + Math.min(MAX_REST_MILLIS, 1000 * 2 ** age.tries)
+  age.tries += 1
+  look(fleet, place)
+}
+
+const replace = (fleet: Fleet, place: Place, life: Life): Effect.Effect<void> => {
+  const isFirst = place.spec.recycle?.order !== "stop-first"
+  const body = (ticket: Ticket): Effect.Effect<unknown, OperationError> =>
+    Effect.suspend(() => {
+      if (!isCandidate(place, life)) return Effect.void
+      return isFirst ? spawnFirst(fleet, ticket, place) : stopFirst(fleet, ticket, place, life)
+    })
+  return operate(fleet, "recycle", body, true).pipe(
+    Effect.asVoid,
+    Effect.catch((error) =>
+      Effect.suspend(() => {
+        if (error._tag === "ContainerStopping" || !isCandidate(place, life)) return Effect.void
+        rest(fleet, place, life)
+        return Effect.logWarning(`${fleet.nameOf(place)} was not recycled and serves on: ${error.message}`)
+      })
+    )
+  )
+}
+
+const count = (fleet: Fleet): void => fleet.counts.add("recycles", fleet.nowMillis())
+
+const spawnFirst = (fleet: Fleet, ticket: Ticket, place: Place): Effect.Effect<unknown, OperationError> => {
+  const plan = (): Rollout.Plan => ({
+    fresh: [{ spec: place.spec, replaces: place }],
+    kept: [],
+    retiring: [place],
+    promoted: () => count(fleet)
+  })
+  return Rollout.run(fleet, { operation: "recycle", ticket, graceMillis: fleet.setup.graceMillis, plan })
+}
+
+const stopFirst = (fleet: Fleet, ticket: Ticket, place: Place, life: Life): Effect.Effect<unknown, OperationError> =>
+  Effect.gen(function* () {
+    place.inGroup = true
+    yield* Stopping.stopPlaces(fleet, [place], Stopping.limits(fleet, fleet.setup.graceMillis, "recycled"), false)
+    // One that not even a kill has ended is on its own; its exit is decided on when it comes.
+    if (place.life === life) place.inGroup = false
+    // A restart of its group begins it in its order.
+    yield* fleet.watchers.until(
+      () => !fleet.group.running || place.state._tag !== "BackingOff" || isOver(fleet, ticket)
+    )
+    if (isOver(fleet, ticket)) return yield* giveUp(fleet)
+    if (place.isLive || !place.isServing || place.state._tag !== "BackingOff") return
+    begin(fleet, place)
+    count(fleet)
+    const next = place.life
+    yield* fleet.watchers.until(() => place.isReady || place.life !== next || isOver(fleet, ticket))
+  })
