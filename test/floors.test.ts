@@ -183,6 +183,19 @@ describe("floors", () => {
     assert.deepStrictEqual(checkFloors(root).violations, [])
   })
 
+  it("names a public module that the page of the architecture does not, and no internal one [X1]", () => {
+    const root = temporaryFolder()
+    writeFiles(root, {
+      "docs/architecture.md": "tasks/ Task · TaskKind\n",
+      "packages/core/src/index.ts": "export {}\n",
+      "packages/core/src/tasks/Task.ts": "export {}\n",
+      "packages/core/src/tasks/Tas.ts": "export {}\n",
+      "packages/core/src/tasks/internal/Entry.ts": "export {}\n"
+    })
+    const found = checkFloors(root).violations.map(({ file, rule }) => `${file} ${rule}`)
+    assert.deepStrictEqual(found, ["packages/core/src/tasks/Tas.ts named"])
+  })
+
   it("lets a test look into its own package's internals [X1]", () => {
     const line = `import { tree } from "../../src/shutdown/internal/tree.ts"`
     assert.deepStrictEqual(reported("packages/core/test/shutdown/tree.test.ts", line), [])

@@ -22,10 +22,11 @@
  * 9. `model`: a model of core or node imports the shipped internals it explores,
  *    itself or by way of what it shares with other models.
  * 10. `circle`: no file imports itself by way of others; imports of types count.
+ * 11. `named`: every public module, a file with a capital, stands in `docs/architecture.md`.
  *
  * @internal
  */
-import { readFileSync } from "node:fs"
+import { existsSync, readFileSync } from "node:fs"
 import { isBuiltin } from "node:module"
 import * as path from "node:path"
 import { circleProblems } from "./circles.ts"
@@ -201,7 +202,19 @@ const modelProblems = (file: string, sources: ReadonlyMap<string, Source>): Read
   return [{ file, line: 1, rule: "model", message }]
 }
 
-/** Every violation of rules 1 to 10 in the workspace at `root`, and how many files were looked at. */
+/** Rule 11; a workspace without the page has nothing to keep up to date. */
+const namedProblems = (root: string, files: Iterable<string>): ReadonlyArray<Violation> => {
+  const page = path.join(root, "docs/architecture.md")
+  if (!existsSync(page)) return []
+  const named = new Set(readFileSync(page, "utf8").match(/\w+/g))
+  return Array.from(files).flatMap((file) => {
+    const name = /^packages\/[^/]+\/src\/(?!(?:.*\/)?internal\/)(?:.*\/)?([A-Z]\w*)\.ts$/.exec(file)?.[1]
+    const message = `docs/architecture.md does not name ${name}: put it where its family is drawn`
+    return name === undefined || named.has(name) ? [] : [{ file, line: 1, rule: "named", message }]
+  })
+}
+
+/** Every violation of rules 1 to 11 in the workspace at `root`, and how many files were looked at. */
 export const checkFloors = (
   root: string
 ): { readonly files: number; readonly violations: ReadonlyArray<Violation> } => {
@@ -216,7 +229,8 @@ export const checkFloors = (
   const sources = new Map(files.map((file) => [file, read(readFileSync(path.join(root, file), "utf8"))]))
   const violations = [
     ...[...sources].flatMap(([file, source]) => [...checkFile(file, source), ...modelProblems(file, sources)]),
-    ...circleProblems(sources)
+    ...circleProblems(sources),
+    ...namedProblems(root, sources.keys())
   ]
   return { files: files.length, violations }
 }
