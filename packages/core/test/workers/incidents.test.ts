@@ -12,6 +12,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
+import { IncidentLog } from "../../src/workers/internal/incidentLog.ts"
 import { pass as passFinely, play, type Stage } from "../service/stage.ts"
 import { crash, failingAfter, on, pass, patient, starting } from "./stage.ts"
 
@@ -49,6 +50,17 @@ describe("what a container had to do about its workers", () => {
       assert.deepStrictEqual([latest[0]?.life, latest.at(-1)?.life], [9, Incidents.LATEST + 8])
     }).pipe(on())
   )
+
+  it("hides no crash behind the routine of recycling [W9]", () => {
+    const log = new IncidentLog()
+    const add = (life: number, what: Incidents.What) => log.add({ at: 0, worker: "a", life, what, detail: "" })
+    add(1, "crashed")
+    for (let life = 2; life < 100; life++) add(life, "recycled")
+    add(100, "crashed")
+    const lives = log.read().latest.map(({ life }) => life)
+    assert.deepStrictEqual([lives.length, lives[0], lives[1], lives.at(-1)], [Incidents.LATEST, 1, 70, 100])
+    assert.deepStrictEqual(log.read().totals, { crashed: 2, recycled: 98 })
+  })
 
   it.effect("says when the policy let it live, and when it spoke nonsense [W7] [W8]", () =>
     Effect.gen(function* () {
