@@ -11,7 +11,7 @@ const ssr = { resolve: { conditions: ["@selvedge/source", "node"] } }
 const workers = ["packages/node/test/{memory,model,ring,workers}/**/*.test.ts", "examples/gateway/test/kill.test.ts"]
 // Tests that measure when processes end, or how long a loop was blocked: they run alone, after the others.
 const processes = [
-  "packages/node/test/{diagnostics,http,main}/**/*.test.ts",
+  "packages/node/test/{admin,diagnostics,http,main}/**/*.test.ts",
   "examples/gateway/test/watchdog.test.ts",
   "test/pack.test.ts",
   "test/mutants.test.ts"

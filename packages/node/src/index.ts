@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+export * as SystemdNotify from "./admin/SystemdNotify.ts"
 export * as DumpSocket from "./diagnostics/DumpSocket.ts"
 export * as NodeWatchdog from "./diagnostics/NodeWatchdog.ts"
 export * as NodeWatchdogError from "./diagnostics/NodeWatchdogError.ts"

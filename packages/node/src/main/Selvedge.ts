@@ -19,6 +19,7 @@ import * as CoreKeepAlive from "@selvedge/core/memory/KeepAlive"
 import * as SharedMemory from "@selvedge/core/memory/SharedMemory"
 import * as Guard from "@selvedge/core/service/Guard"
 import * as Main from "@selvedge/core/service/Main"
+import * as Notices from "@selvedge/core/service/Notices"
 import * as Signals from "@selvedge/core/service/Signals"
 import * as Report from "@selvedge/core/shutdown/ShutdownReport"
 import { AvailableParallelism } from "@selvedge/core/workers/Parallelism"
@@ -33,6 +34,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { closeSync, constants, openSync, writeFileSync, writeSync } from "node:fs"
 import { availableParallelism } from "node:os"
+import * as SystemdNotify from "../admin/SystemdNotify.ts"
 import { platform } from "../diagnostics/NodePlatform.ts"
 import * as NodeWatchdog from "../diagnostics/NodeWatchdog.ts"
 import { SocketRefused } from "../diagnostics/NodeWatchdogError.ts"
@@ -72,6 +74,11 @@ export interface Options<in out A = never> extends Main.Options<A> {
    * Without this option there is none, unless `SELVEDGE_WATCHDOG` says so.
    */
   readonly watchdog?: NodeWatchdog.Options | undefined
+  /**
+   * Whether a service manager is told how the service stands, where one listens at `NOTIFY_SOCKET` (docs/systemd.md). Default true:
+   * without the variable it costs nothing. False also leaves the variable to whoever else wants it.
+   */
+  readonly systemd?: boolean | undefined
 }
 
 /**
@@ -80,7 +87,8 @@ export interface Options<in out A = never> extends Main.Options<A> {
  */
 export const settings = {
   report: Setting.path("SELVEDGE_REPORT", "report"),
-  guard: Setting.boolean("SELVEDGE_GUARD", "guard", true)
+  guard: Setting.boolean("SELVEDGE_GUARD", "guard", true),
+  systemd: Setting.boolean("SELVEDGE_SYSTEMD", "systemd", true)
 } as const
 
 /**
@@ -161,6 +169,7 @@ const program = Effect.fnUntraced(function* <A, E>(
     exitReport: exitReportOption,
     guard: guardOption,
     report: reportOption,
+    systemd: systemdOption,
     watchdog: watchdogOption,
     ...options
   }: Omit<Options<A>, "logger">
@@ -169,6 +178,9 @@ const program = Effect.fnUntraced(function* <A, E>(
   const exitReport = yield* ExitReport.settings.exitReport.resolve(exitReportOption)
   const withCensus = yield* Census.settings.census.resolve(censusOption)
   const withGuard = yield* settings.guard.resolve(guardOption)
+  // Before anything is started that would inherit the variables.
+  const withSystemd = yield* settings.systemd.resolve(systemdOption)
+  const recipient = withSystemd ? yield* SystemdNotify.make() : undefined
   yield* KeepAlive.hold
   const signals = yield* NodeSignals.make()
   const shared = yield* Layer.build(diagnostics).pipe(
@@ -184,6 +196,7 @@ const program = Effect.fnUntraced(function* <A, E>(
     withCensus ? Census.during : identity,
     Effect.provideService(Signals.Signals, signals),
     Effect.provideService(Guard.Guard, guard),
+    Effect.provideService(Notices.Notices, recipient),
     Effect.provideContext(Context.merge(shared, watchdog.services)),
     Effect.provideService(CoreKeepAlive.KeepAlive, KeepAlive.holdUnsafe),
     Effect.provideService(AvailableParallelism, availableParallelism()),

@@ -1,20 +1,19 @@
 /**
- * The only door to native code: seven functions of the C library, called through koffi.
+ * What mapped memory needs of native code: seven functions of the C library.
  *
- * It opens on 64-bit Linux, where what it relies on was tried: pages mapped over a shared `WebAssembly.Memory`, locks of open
+ * They are there on 64-bit Linux, where what they rely on was tried: pages mapped over a shared `WebAssembly.Memory`, locks of open
  * file descriptions (released by the kernel when their process dies, however it dies), and futexes. Anywhere else, or without
  * koffi, or where the kernel refuses to map, it says so before a file is touched.
  *
- * koffi is loaded once for each thread. Nothing here is called by a thread that has no mapped memory.
+ * Nothing here is called by a thread that has no mapped memory.
  *
  * **Units**: addresses are numbers; those of user space have at most 48 bits.
  *
  * @internal
  */
 import type { LibraryHandle } from "koffi"
+import * as Native from "../../internal/native.ts"
 import { NativeError, pages, WASM_PAGE_BYTES } from "./pages.ts"
-
-type Koffi = (typeof import("koffi"))["default"]
 
 /** What one may do with a lock. */
 export interface Locks {
@@ -66,21 +65,15 @@ export interface Shut {
 
 /** Opens the door for this thread. Never rejects. */
 export const open = async (): Promise<Door | Shut> => {
-  const futex = FUTEX_CALL[process.arch]
-  if (process.platform !== "linux" || futex === undefined) {
-    return { reason: "platform", wanted: "linux on x64 or arm64", found: `${process.platform} on ${process.arch}` }
-  }
+  const library = await Native.open()
+  if ("reason" in library) return library
   try {
-    const { default: koffi } = await import("koffi")
-    const door = doorOf(koffi, futex)
+    const door = doorOf(library)
     return tryOut(door) ?? door
   } catch (error) {
-    return { reason: "koffi", wanted: "the package koffi with its prebuilt binary", found: firstLine(error) }
+    return { reason: "koffi", wanted: "the C library as koffi sees it", found: Native.firstLine(error) }
   }
 }
-
-const firstLine = (error: unknown): string =>
-  String(error instanceof Error ? error.message : error).split("\n")[0] ?? ""
 
 /** Maps a page over a page and takes it back, before anything depends on it. */
 const tryOut = (door: Door): Shut | undefined => {
@@ -92,14 +85,11 @@ const tryOut = (door: Door): Shut | undefined => {
     door.sleepOn(address, 0, 0)
     return undefined
   } catch (error) {
-    return { reason: "refused", wanted: "pages mapped over a WebAssembly.Memory", found: firstLine(error) }
+    return { reason: "refused", wanted: "pages mapped over a WebAssembly.Memory", found: Native.firstLine(error) }
   }
 }
 
-const doorOf = (koffi: Koffi, futex: number): Door => {
-  const c = koffi.load(null)
-  const codeOf = (errno: number): string =>
-    Object.entries(koffi.os.errno).find(([, number]) => number === errno)?.[0] ?? `errno ${errno}`
+const doorOf = ({ c, codeOf, koffi }: Native.Library): Door => {
   const failed = (call: string, errno = koffi.errno()): never => {
     throw new NativeError(call, codeOf(errno))
   }
@@ -120,7 +110,7 @@ const doorOf = (koffi: Koffi, futex: number): Door => {
       if (errno !== 0) failed("posix_fallocate", errno)
     },
     locks: locksOf(c, koffi.os.errno, () => koffi.errno(), failed),
-    ...futexOf(c, futex)
+    ...futexOf(c, FUTEX_CALL[process.arch]!)
   }
 }
 
