@@ -20,7 +20,7 @@ import * as Schema from "effect/Schema"
  * | `progress timeout` | its program made no progress in time                                        |
  * | `invalid message`  | it said what no schema allows                                               |
  * | `grace over`       | it did not end within its grace and was killed                              |
- * | `recycled`         | it was replaced because it had used, lived or done enough                   |
+ * | `recycled`         | it was to be replaced because it had used, lived or done enough            |
  * | `gave up`          | there were too many restarts, and it was the last of them                   |
  * | `left behind`      | it was killed and is still there                                            |
  *

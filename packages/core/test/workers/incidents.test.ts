@@ -4,8 +4,10 @@ import * as DumpSchema from "@selvedge/core/inspection/DumpSchema"
 import * as DumpText from "@selvedge/core/inspection/DumpText"
 import type * as Main from "@selvedge/core/service/Main"
 import * as ShutdownReport from "@selvedge/core/shutdown/ShutdownReport"
+import * as Backend from "@selvedge/core/workers/Backend"
 import * as Container from "@selvedge/core/workers/Container"
 import * as Incidents from "@selvedge/core/workers/Incidents"
+import { MemoryUse } from "@selvedge/core/workers/MemoryUse"
 import * as TestContainer from "@selvedge/testing/workers/TestContainer"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -146,6 +148,47 @@ describe("a worker that fails its service is handled in bounded time and named i
       ])
     })
   )
+
+  it.effect("when it leaks memory: it is replaced when it holds too much, and never before that [W14] [W9]", () => {
+    const MIB = 1_048_576
+    let life = 0
+    let bytes = 0
+    // Four MiB more every second, of the newest life.
+    const leaking = Backend.direct(
+      Effect.suspend(() => {
+        const me = ++life
+        bytes = 8 * MIB
+        return Effect.forever(
+          Effect.andThen(
+            Effect.sleep(1000),
+            Effect.sync(() => void (me === life && (bytes += 4 * MIB)))
+          )
+        )
+      })
+    )
+    return Effect.gen(function* () {
+      const spec = { name: "leaking", program: leaking, recycle: { maxMemory: 24 * MIB } } as const
+      const begun: Array<number> = []
+      const options = {
+        policy: { spawned: () => Effect.map(Clock.currentTimeMillis, (now) => void begun.push(now)) }
+      }
+      const { lines, outcome } = yield* story(spec, options, () => passFinely(13_000))
+      // It holds more than 24 MiB after five seconds, which is told by a beat and seen at a look, each within a second.
+      assert.strictEqual(begun.length, 3)
+      for (const after of [begun[1]! - begun[0]!, begun[2]! - begun[1]!]) {
+        assert.isAtLeast(after, 5000)
+        assert.isAtMost(after, 7000)
+      }
+      assert.strictEqual(lines.length, 2)
+      for (const line of lines) {
+        assert.match(
+          line,
+          /^worker leaking 0 \[fiber [01]\]: recycled in life 1: it has reached its limit of memory, (28|32)\.0 MiB: to be replaced$/
+        )
+      }
+      assert.strictEqual(outcome.exitCode, 0)
+    }).pipe(Effect.provideService(MemoryUse, () => bytes))
+  })
 
   it.effect("when it never gets ready [W7] [W9]", () =>
     Effect.gen(function* () {

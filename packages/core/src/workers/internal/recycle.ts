@@ -31,6 +31,7 @@ import * as Stopping from "./stopping.ts"
 
 /** How often the memory of a worker is looked at. */
 const LOOK_MILLIS = 1000
+const MIB = 1_048_576
 const MAX_REST_MILLIS = 60_000
 
 const isCandidate = (place: Place, life: Life): boolean => place.life === life && place.takesRequests
@@ -79,6 +80,9 @@ const due = (fleet: Fleet, place: Place, life: Life, limit: Limit): void => {
     if (!isCandidate(place, life)) return
     if (decided === "wait") return rest(fleet, place, life)
     fleet.log(Effect.logInfo(`${fleet.nameOf(place)} is recycled: it has reached its limit of ${limit}`))
+    const { memoryBytes } = life
+    const holds = limit === "memory" && memoryBytes !== undefined ? `, ${(memoryBytes / MIB).toFixed(1)} MiB` : ""
+    fleet.note(place, "recycled", `it has reached its limit of ${limit}${holds}: to be replaced`)
     fleet.run(Effect.ignoreCause(replace(fleet, place, life)))
   })
 }
