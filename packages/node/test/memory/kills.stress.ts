@@ -11,5 +11,9 @@ export const run = async ({ seconds, seed }: { readonly seconds: number; readonl
   const without = await runLoop({ seed, seconds: 10, kills: 20, recovery: false })
   const violations = [...shipped.violations]
   if (without.violations.length === 0) violations.push("without recovery nothing fails: the loop cannot fail")
-  return { counts: { ...shipped.counts, killsUntilItFailsWithoutRecovery: without.counts["kills"] ?? 0 }, violations }
+  return {
+    ofTheSlowestJoin: shipped.ofTheSlowestJoin,
+    counts: { ...shipped.counts, killsUntilItFailsWithoutRecovery: without.counts["kills"] ?? 0 },
+    violations
+  }
 }

@@ -35,7 +35,19 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import * as path from "node:path"
 import { type Member, Spares } from "./members.ts"
-import { BOARD_BYTES, CAPACITY, Continuity, MEMBERS, MOST_BATCH, Numbered, regions, saidOf, TOKENS } from "./shape.ts"
+import {
+  BOARD_BYTES,
+  CAPACITY,
+  Continuity,
+  MEMBERS,
+  MOST_BATCH,
+  Numbered,
+  regions,
+  saidOf,
+  type Steps,
+  TOKENS,
+  waitsOf
+} from "./shape.ts"
 
 export interface Options {
   readonly seed: number
@@ -48,6 +60,8 @@ export interface Options {
 
 export interface Result {
   readonly counts: Readonly<Record<string, number>>
+  /** Milliseconds until it took part, had its regions, its seat, and a producer. */
+  readonly ofTheSlowestJoin: Steps
   readonly violations: ReadonlyArray<string>
 }
 
@@ -99,6 +113,13 @@ const prepare = Effect.fnUntraced(function* ({ recovery }: Options) {
 
 type Prepared = Effect.Success<ReturnType<typeof prepare>>
 
+/** Percentiles of a sample, in whole milliseconds. */
+const spread = (name: string, sample: ReadonlyArray<number>): Readonly<Record<string, number>> => {
+  const sorted = sample.toSorted((a, b) => a - b)
+  const at = (share: number): number => Math.round(sorted[Math.floor(share * (sorted.length - 1))] ?? 0)
+  return { [`${name}P50Millis`]: at(0.5), [`${name}P99Millis`]: at(0.99), [`${name}MaxMillis`]: at(1) }
+}
+
 /** What is watched while members come and go. */
 class Watch {
   readonly violations: Array<string> = []
@@ -106,13 +127,19 @@ class Watch {
   readonly heard = new Int32Array(TOKENS)
   readonly handedOut = new Set<number>()
   kills = 0
-  longestSilence = 0
-  longestJoin = 0
+  readonly silences: Array<number> = []
+  readonly joins: Array<number> = []
+  slowest: { readonly millis: number; readonly steps: Steps } = { millis: 0, steps: [0, 0, 0, 0] }
   private total = 0
 
   violation(text: string): void {
     // The first few say it all.
     if (this.violations.length < 20) this.violations.push(text)
+  }
+
+  joined(millis: number, steps: Steps): void {
+    this.joins.push(millis)
+    if (millis > this.slowest.millis) this.slowest = { millis, steps }
   }
 
   /** Invariant 4. */
@@ -186,7 +213,7 @@ class Loop {
       member.on((said) => {
         switch (said?._tag) {
           case "Ready":
-            this.watch.longestJoin = Math.max(this.watch.longestJoin, performance.now() - start)
+            this.watch.joined(performance.now() - start, said.steps)
             if (said.skipped > 0) this.watch.violation(`member ${place}: its heir skipped ${said.skipped} record(s)`)
             break
           case "Violation":
@@ -249,7 +276,7 @@ class Loop {
       }
       await new Promise((resolve) => setTimeout(resolve, 2))
     }
-    watch.longestSilence = Math.max(watch.longestSilence, performance.now() - start)
+    watch.silences.push(performance.now() - start)
   }
 
   async run(prepared: Prepared, explain: () => Promise<string>): Promise<void> {
@@ -347,14 +374,16 @@ const program = Effect.fnUntraced(function* (
   yield* Effect.promise(() => loop.run(prepared, explain))
   const counts = {
     kills: watch.kills,
-    longestStandstillMillis: Math.round(watch.longestSilence),
-    longestJoinMillis: Math.round(watch.longestJoin)
+    ...spread("standstill", watch.silences),
+    ...spread("join", watch.joins),
+    longestWaitMillis: Math.round(Math.max(...waitsOf(prepared.board)) / 1000)
   }
-  if (watch.violations.length > 0) return { counts, violations: watch.violations }
+  const ofTheSlowestJoin = watch.slowest.steps
+  if (watch.violations.length > 0) return { counts, ofTheSlowestJoin, violations: watch.violations }
   yield* Effect.promise(() => loop.stop(() => Effect.runPromise(Ring.close(prepared.ring))))
   yield* Effect.timeoutOption(Fiber.join(observing), LIVENESS_MILLIS)
   const settled = yield* settle(prepared, watch, 1)
-  return { counts: { ...counts, ...settled }, violations: watch.violations }
+  return { counts: { ...counts, ...settled }, ofTheSlowestJoin, violations: watch.violations }
 })
 
 /** Runs the loop in a space of its own. */

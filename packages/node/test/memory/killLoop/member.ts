@@ -29,7 +29,9 @@ import {
   regions,
   type Said,
   saidOf,
-  tokenOf
+  type Steps,
+  tokenOf,
+  waitsOf
 } from "./shape.ts"
 
 const say = (said: Said): void => void process.stdout.write(`${JSON.stringify(said)}\n`)
@@ -45,7 +47,8 @@ const spin = (micros: number): void => {
 
 type Go = Extract<Order, { readonly _tag: "Go" }>
 
-const join = Effect.fnUntraced(function* ({ member, recovery }: Go) {
+const join = Effect.fnUntraced(function* ({ member, recovery }: Go, since: () => number) {
+  const takesPart = since()
   const { life } = yield* MappedMemory.MappedMemory
   const ring = yield* Ring.attach(yield* MappedMemory.handle(yield* MappedMemory.open(regions.ring)), {
     record: Numbered,
@@ -69,20 +72,24 @@ const join = Effect.fnUntraced(function* ({ member, recovery }: Go) {
   }
   const counter = counters.registerUnsafe(published)
   if (!("addUnsafe" in counter)) return yield* counter
+  const hasRegions = since()
   // The seat of the life before is given back by whoever recovers from its death; until then it is taken.
   const consumer = yield* Consumer.make(ring, { id: `member ${member}`, commit: "manual" }).pipe(
     Effect.retry({ while: ({ reason }) => reason === "DuplicateId", schedule: Schedule.spaced(10) })
   )
+  const hasSeat = since()
   const producer = yield* Producer.make(ring).pipe(Effect.retry({ schedule: Schedule.spaced(10) }))
-  return { life, notifier, strands, counter, board, consumer, producer }
+  const steps: Steps = [takesPart, hasRegions, hasSeat, since()]
+  return { life, notifier, strands, counter, board, consumer, producer, steps }
 })
 
 type Joined = Effect.Success<ReturnType<typeof join>>
 
-const work = Effect.fnUntraced(function* (go: Go) {
-  const joined = yield* join(go)
+const work = Effect.fnUntraced(function* (go: Go, since: () => number) {
+  const joined = yield* join(go, since)
   const progress = Number(Atomics.load(progressOf(joined.board), go.member))
-  say({ _tag: "Ready", life: joined.life, skipped: progress === 0 ? 0 : joined.consumer.position - progress })
+  const skipped = progress === 0 ? 0 : joined.consumer.position - progress
+  say({ _tag: "Ready", life: joined.life, skipped, steps: joined.steps })
   const consuming = yield* Effect.forkChild(told("consuming", consume(joined, go.member)))
   // Its end comes before that of the regions.
   yield* Effect.forkScoped(told("registering", register(joined)))
@@ -112,6 +119,7 @@ interface Produced {
 const produce = Effect.fnUntraced(function* (joined: Joined, member: number, produced: Produced) {
   const { board, counter, life, notifier, producer } = joined
   const said = saidOf(board)
+  const waits = waitsOf(board)
   for (let turn = 0; !produced.stopped; turn++) {
     const size = 1 + (turn % MOST_BATCH)
     const start = performance.now()
@@ -120,7 +128,10 @@ const produce = Effect.fnUntraced(function* (joined: Joined, member: number, pro
       slot.value = produced.count + 1 + i
       spin(WRITING_MICROS / size)
     })
-    produced.longestMillis = Math.max(produced.longestMillis, performance.now() - start)
+    const millis = performance.now() - start
+    produced.longestMillis = Math.max(produced.longestMillis, millis)
+    // Of all lives of this place: nobody else writes it.
+    waits[member] = Math.max(waits[member] ?? 0, Math.round(millis * 1000))
     produced.count += size
     counter.addUnsafe(size)
     const token = tokenOf(member, turn)
@@ -162,7 +173,9 @@ const register = ({ strands }: Joined): Effect.Effect<never> => {
 const run = (go: Go): void => {
   const { directory, name } = go
   const layer = MappedMemory.layerAttached({ directory, name, timeout: "30 seconds" })
-  const program = Effect.scoped(work(go)).pipe(Effect.provide(Layer.merge(layer, KeepAlive.layer)))
+  const start = performance.now()
+  const since = (): number => Math.round(performance.now() - start)
+  const program = Effect.scoped(work(go, since)).pipe(Effect.provide(Layer.merge(layer, KeepAlive.layer)))
   Effect.runPromise(program).then(
     () => process.exit(0),
     (error: unknown) => {

@@ -5,6 +5,8 @@
  */
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { createInterface } from "node:readline"
 import type { Order, Said } from "./shape.ts"
 
@@ -20,7 +22,10 @@ export class Member {
 
   constructor() {
     const file = new URL("./member.ts", import.meta.url).pathname
+    const cache = process.env["NODE_COMPILE_CACHE"] ?? join(tmpdir(), "selvedge-compile-cache")
     const child = spawn(process.execPath, ["--conditions=@selvedge/source", "--no-warnings", file], {
+      // Most of a start is the compiling of sources.
+      env: { ...process.env, NODE_COMPILE_CACHE: cache },
       stdio: ["pipe", "pipe", "pipe"]
     })
     this.process = child

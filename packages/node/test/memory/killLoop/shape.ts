@@ -30,8 +30,11 @@ export const regions = {
 } as const
 
 /** Words of the board, beyond one for each token: how far each consumer has come, as 64-bit words. */
-export const BOARD_BYTES = TOKENS * 4 + MEMBERS * 8
+/** After those, the longest wait of each member's places for room in the ring, in microseconds. */
+const WAITS = TOKENS * 4 + MEMBERS * 8
+export const BOARD_BYTES = WAITS + MEMBERS * 4
 export const progressOf = (board: SharedArrayBuffer): BigInt64Array => new BigInt64Array(board, TOKENS * 4, MEMBERS)
+export const waitsOf = (board: SharedArrayBuffer): Int32Array => new Int32Array(board, WAITS, MEMBERS)
 export const saidOf = (board: SharedArrayBuffer): Int32Array => new Int32Array(board, 0, TOKENS)
 
 export const published: CounterId = {
@@ -52,11 +55,14 @@ export type Order =
     }
   | { readonly _tag: "Stop" }
 
+/** Milliseconds since it was told to join: it takes part, has its regions, its seat, and a producer. */
+export type Steps = readonly [number, number, number, number]
+
 /** What it says on stdout. */
 export type Said =
   | { readonly _tag: "Warm" }
   /** It has joined: its life, and whether its consumer began where the one before had stopped. */
-  | { readonly _tag: "Ready"; readonly life: number; readonly skipped: number }
+  | { readonly _tag: "Ready"; readonly life: number; readonly skipped: number; readonly steps: Steps }
   | { readonly _tag: "Violation"; readonly text: string }
   | { readonly _tag: "Done"; readonly published: number; readonly longestMillis: number }
 
