@@ -302,12 +302,15 @@ export const leave = (control: Control, row: number, handed: ReadonlySet<number>
   Atomics.store(words, Layout.participantWord(row), Layout.hasNothingOpen(words, row) ? Layout.FREE : Layout.DEAD)
 }
 
-/** Whether another participant, who lives as far as is known, recovers an open region from deaths. */
+/**
+ * Whether another participant recovers an open region from deaths. A dead one counts until it is recovered itself: whoever comes in its
+ * place will do what it did.
+ */
 export const isRecovered = (control: Control, row: number, region: number): boolean => {
   const { participants, words } = control
   if (words[Layout.regionWord(region)] !== Layout.OPEN) return false
   for (let other = 0; other < participants; other++) {
-    if (other === row || stateOf(control, other) !== Layout.LIVE) continue
+    if (other === row || stateOf(control, other) === Layout.FREE) continue
     if (Layout.recovers(words, other, region)) return true
   }
   return false
