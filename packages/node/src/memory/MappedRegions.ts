@@ -61,39 +61,43 @@ export const placeOf = (memory: SharedArrayBuffer): Place | undefined => {
 }
 
 /**
- * Takes part in each space and opens the regions, until the scope closes. The first space is the program's `MappedMemory`. @internal
+ * Takes part in each space and opens the regions, until the scope closes. The first space is the program's `MappedMemory`. What is
+ * `optional` is gone without where it cannot be had. @internal
  */
 export const openAll = Effect.fnUntraced(function* (
-  places: Readonly<Record<string, Place>>
-): Effect.fn.Return<Held, MappedMemory.MappingError, Scope.Scope> {
+  places: Readonly<Record<string, Place>>,
+  optional: Readonly<Record<string, Place>> = {}
+): Effect.fn.Return<Held & { readonly optional: Regions }, MappedMemory.MappingError, Scope.Scope> {
   const spaces = new Map<string, Context.Context<SharedMemory | MappedMemory.MappedMemory>>()
-  const regions: Record<string, SharedArrayBuffer> = {}
   const owners = new Map<SharedArrayBuffer, number>()
   // Regions are closed with their space, not before: it has to know then what this life had.
   const untilTheSpaceCloses = yield* Scope.make()
-  for (const [name, { directory, region, space }] of Object.entries(places)) {
+  const open = Effect.fnUntraced(function* ({ directory, region, space }: Place) {
     const key = path.join(directory, space)
     const known = spaces.get(key)
     const context = known ?? (yield* Layer.build(MappedMemory.layerAttached({ directory, name: space })))
     spaces.set(key, context)
     const { core } = Context.get(context, MappedMemory.MappedMemory)
     const memory = yield* Scope.provide(Effect.provideContext(MappedMemory.open(region), context), untilTheSpaceCloses)
-    const row = yield* Effect.orDie(core.regionOf(memory))
-    core.keepFor(row)
-    regions[name] = memory
-    owners.set(memory, yield* ownerIn(core, owners))
+    core.keepFor(yield* Effect.orDie(core.regionOf(memory)))
+    owners.set(memory, yield* ownerIn(core))
+    return memory
+  })
+  const regions: Record<string, SharedArrayBuffer> = {}
+  for (const [name, place] of Object.entries(places)) regions[name] = yield* open(place)
+  const more: Record<string, SharedArrayBuffer> = {}
+  for (const [name, place] of Object.entries(optional)) {
+    const found = yield* Effect.option(open(place))
+    if (found._tag === "Some") more[name] = found.value
   }
   const [first = Context.empty()] = spaces.values()
-  return { regions, ownerOf: (memory) => owners.get(memory), context: first as Context.Context<never> }
+  return { regions, optional: more, ownerOf: (memory) => owners.get(memory), context: first as Context.Context<never> }
 })
 
 /** One number is enough for a life: owners are told apart in each ring by itself. */
-const ownerIn = (
-  core: MappedMemory.MappedMemory["Service"]["core"],
-  owners: ReadonlyMap<SharedArrayBuffer, number>
-): Effect.Effect<number, SpaceError> => {
+const ownerIn = (core: MappedMemory.MappedMemory["Service"]["core"]): Effect.Effect<number, SpaceError> => {
   const [known] = Control.ownersOf(core.control, core.row)
-  return known !== undefined && owners.size > 0
+  return known !== undefined
     ? Effect.succeed(known)
     : underMutex(core.control, () => Control.newOwner(core.control, core.row))
 }

@@ -14,6 +14,8 @@
  */
 import type * as Backend from "@selvedge/core/workers/Backend"
 import { StartFailed } from "@selvedge/core/workers/ContainerError"
+import type { Facts } from "@selvedge/core/workers/WorkerContext"
+import type { Regions } from "@selvedge/core/workers/WorkerRegions"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { type ChildProcess, fork } from "node:child_process"
@@ -23,6 +25,7 @@ import * as MappedRegions from "../../memory/MappedRegions.ts"
 import * as Exits from "./exits.ts"
 import * as Output from "./output.ts"
 import * as StartData from "./startData.ts"
+import * as ThreadTables from "./threadTables.ts"
 import { after } from "./timer.ts"
 import { until } from "./until.ts"
 
@@ -38,17 +41,42 @@ export const start = (
   data: StartData.StartData,
   { context, regions }: Backend.StartRequest,
   listener: Backend.Listener,
-  options: Options
+  options: Options,
+  handsTables: boolean
 ): Effect.Effect<Backend.Link, StartFailed, Scope.Scope> =>
-  Effect.acquireRelease(
-    Effect.map(spawn(`${context.name} ${context.serviceOrdinal}`, options), (child) => {
-      if (options.output === "prefix") Output.prefix(child, context)
-      const link = new ProcessLink(child, listener, MappedRegions.settleProcess(regions, child.pid ?? 0))
-      child.send(data, ignore)
-      return link
-    }),
-    (link) => link.end
+  Effect.flatMap(handsTables ? tablesFor(context) : Effect.succeed(NO_TABLES), (tables) =>
+    Effect.acquireRelease(
+      Effect.map(
+        Effect.onError(spawn(`${context.name} ${context.serviceOrdinal}`, options), () => Effect.sync(tables.ended)),
+        (child) => {
+          if (options.output === "prefix") Output.prefix(child, context)
+          const handed = { ...tables.regions, ...regions }
+          const settled = Effect.andThen(MappedRegions.settleProcess(handed, child.pid ?? 0), Effect.sync(tables.ended))
+          const link = new ProcessLink(child, listener, settled)
+          child.send({ ...data, tablePlaces: tables.places }, ignore)
+          return link
+        }
+      ),
+      (link) => link.end
+    )
   )
+
+/** The tables of diagnostics around the container that the process can find. */
+interface TablesOfOne {
+  readonly places: ThreadTables.TablePlaces | undefined
+  readonly regions: Regions
+  readonly ended: () => void
+}
+
+const NO_TABLES: TablesOfOne = { places: undefined, regions: {}, ended: () => {} }
+
+const tablesFor = (facts: Facts): Effect.Effect<TablesOfOne> =>
+  Effect.map(ThreadTables.lease(facts), ({ ended, tables }) => {
+    const found = ThreadTables.placesOf(tables)
+    if (found !== undefined) return { places: found.tables, regions: found.regions, ended }
+    ended()
+    return NO_TABLES
+  })
 
 /** The label is for people who look at a list of processes. */
 const spawn = (label: string, options: Options): Effect.Effect<ChildProcess, StartFailed> => {

@@ -20,7 +20,8 @@ export interface Options {
 export const backend = (
   name: string,
   { env, execArgv, output }: Options,
-  dataOf: (program: StartData.ModuleRef, request: Backend.StartRequest) => StartData.StartData
+  dataOf: (program: StartData.ModuleRef, request: Backend.StartRequest) => StartData.StartData,
+  handsTables: boolean
 ): Backend.Shape => {
   const link: ProcessLink.Options = { env, execArgv, output: output ?? "inherit" }
   return {
@@ -30,7 +31,7 @@ export const backend = (
     start: (request, listener) =>
       Effect.flatMap(placesOf(request), (places) =>
         Effect.flatMap(Check.refOf(request, "processes"), (program) =>
-          ProcessLink.start({ ...dataOf(program, request), regions: {}, places }, request, listener, link)
+          ProcessLink.start({ ...dataOf(program, request), regions: {}, places }, request, listener, link, handsTables)
         )
       )
   }

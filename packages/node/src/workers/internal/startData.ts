@@ -11,7 +11,7 @@ import * as WorkerMessage from "@selvedge/core/workers/WorkerMessage"
 import type { Regions } from "@selvedge/core/workers/WorkerRegions"
 import type { Lent, Place } from "../../memory/MappedRegions.ts"
 import type { Inner } from "./hybridInner.ts"
-import type { Tables } from "./threadTables.ts"
+import type { TablePlaces, Tables } from "./threadTables.ts"
 
 export interface StartData {
   /** An encoded `Start`. */
@@ -26,6 +26,8 @@ export interface StartData {
   readonly lent?: Readonly<Record<string, Lent>> | undefined
   /** To a process: where it finds its regions. */
   readonly places?: Readonly<Record<string, Place>> | undefined
+  /** To a process: where it finds the mapped ones of those tables. */
+  readonly tablePlaces?: TablePlaces | undefined
   /** In a thread: the tables of the program around its container. */
   readonly tables?: Tables | undefined
   /** In a process of a hybrid: what its threads run. */

@@ -1,15 +1,11 @@
 /**
- * The tables of diagnostics around a container, handed on to its threads: a thread's tasks are strands, counts and events of the same tables as
- * the main program's, so one reader sees all of them.
- *
- * The tables want one living thread to a number, and a number that a restarted worker finds again. Ordinals are unique in one container only,
- * so the threads of a process are numbered here: by its ordinal where that is free, else by the next number that is.
+ * The tables of diagnostics around a container, handed on to its workers: a worker's tasks are strands, counts and events of the same tables as
+ * the main program's, so one reader sees all of them. Threads get them as they are, processes where they are mapped from files.
  *
  * **Invariants**
  *
- * 1. No two living threads of a process have one number.
- * 2. The next life of a worker gets the number of the life before it.
- * 3. What a dead thread had in the tables is reclaimed before its number is given again.
+ * 1. Numbers are those of numbering.ts.
+ * 2. What a dead worker had in the tables is reclaimed before its number is given again.
  *
  * @internal
  */
@@ -22,7 +18,10 @@ import * as Metrics from "@selvedge/core/inspection/Metrics"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
+import type { Regions } from "@selvedge/core/workers/WorkerRegions"
 import * as NodeWatchdog from "../../diagnostics/NodeWatchdog.ts"
+import { type Place, placeOf } from "../../memory/MappedRegions.ts"
+import { Numbering } from "./numbering.ts"
 
 /** What a thread is told: plain, it is sent to it. */
 export interface Tables {
@@ -41,24 +40,11 @@ export interface Tables {
 /** How often a thread's metrics are added to the counters. */
 const FORWARD = "1 second"
 
-interface Numbered {
-  readonly worker: string
-  isAlive: boolean
-  lives: number
-}
+/** One for the process: its tables are shared by whatever containers there are. */
+const numbers = new Numbering()
 
-const numbers = new Map<number, Numbered>()
-
-const numberOf = ({ frames, generation, name, ordinal }: Facts): Identity => {
-  const worker = JSON.stringify([name, frames.map((frame) => frame.ordinal)])
-  for (let number = ordinal; ; number++) {
-    const found = numbers.get(number)
-    if (found !== undefined && (found.isAlive || found.worker !== worker)) continue
-    const lives = Math.max(generation, (found?.lives ?? 0) + 1)
-    numbers.set(number, { worker, isAlive: true, lives })
-    return { ordinal: number, generation: lives }
-  }
-}
+const numberOf = ({ frames, generation, name, ordinal }: Facts): Identity =>
+  numbers.take(JSON.stringify([name, frames.map((frame) => [frame.kind, frame.ordinal])]), ordinal, generation)
 
 /** What one thread is told, and what to do when it has ended. */
 export interface Lease {
@@ -83,15 +69,50 @@ export const lease = (facts: Facts): Effect.Effect<Lease> =>
       counters?.reclaimUnsafe(identity)
       events?.reclaimUnsafe(identity)
       watchdog?.forgetUnsafe(identity)
-      numbers.get(identity.ordinal)!.isAlive = false
+      numbers.give(identity)
     }
     const loop = watched && { handle: watched, name: `${facts.name} ${facts.ordinal}` }
     const tables = { identity, strands: strands?.handle, counters: counters?.handle, events: events?.handle, loop }
     return { tables, ended } satisfies Lease
   })
 
+/** Where a process finds the tables: those that are mapped. */
+export interface TablePlaces {
+  readonly identity: Identity
+  readonly places: Readonly<Partial<Record<Mapped, Place>>>
+}
+
+type Mapped = "strands" | "counters" | "events"
+const MAPPED: ReadonlyArray<Mapped> = ["strands", "counters", "events"]
+
+/** What a process is told of the tables that a thread would be handed, and their memory; nothing if none is mapped. */
+export const placesOf = (
+  tables: Tables | undefined
+): { readonly tables: TablePlaces; readonly regions: Regions } | undefined => {
+  if (tables === undefined) return undefined
+  const found = MAPPED.flatMap((name) => {
+    const memory = tables[name]?.memory
+    const place = memory && placeOf(memory)
+    return memory === undefined || place === undefined ? [] : [{ name, memory, place }]
+  })
+  if (found.length === 0) return undefined
+  return {
+    tables: { identity: tables.identity, places: Object.fromEntries(found.map(({ name, place }) => [name, place])) },
+    regions: Object.fromEntries(found.map(({ memory, name }) => [name, memory]))
+  }
+}
+
+/** In the process: the tables, from regions that are open under these names. */
+export const opened = ({ identity }: TablePlaces, regions: Regions): Tables => ({
+  identity,
+  strands: regions["strands"] && { _tag: "StrandRegistry", memory: regions["strands"] },
+  counters: regions["counters"] && { _tag: "Counters", memory: regions["counters"] },
+  events: regions["events"] && { _tag: "FlightRecorder", memory: regions["events"] },
+  loop: undefined
+})
+
 // -----------------------------------------------------------------------------
-// In the thread
+// In the worker
 // -----------------------------------------------------------------------------
 
 /** Runs a thread's program with its side of the tables. A table without room is gone without: diagnostics are no reason to fail. */

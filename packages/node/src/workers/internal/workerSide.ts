@@ -24,7 +24,7 @@ import * as Pulse from "@selvedge/core/workers/Pulse"
 import type { Facts } from "@selvedge/core/workers/WorkerContext"
 import * as WorkerExit from "@selvedge/core/workers/WorkerExit"
 import * as WorkerMessage from "@selvedge/core/workers/WorkerMessage"
-import { GivenOwner } from "@selvedge/core/workers/WorkerRegions"
+import { GivenOwner, type Regions } from "@selvedge/core/workers/WorkerRegions"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
@@ -120,10 +120,11 @@ class Side {
         ? (self) => self
         : (self) => Effect.provideContext(Effect.provideService(self, GivenOwner, held.ownerOf), held.context)
     )
-    if (data.tables === undefined) return yield* run
+    if (data.tables === undefined && data.tablePlaces === undefined) return yield* run
     // Loaded by those who have them: what a worker loads is what its start takes.
     const ThreadTables = yield* Effect.promise(() => import("./threadTables.ts"))
-    return yield* ThreadTables.within(data.tables, run)
+    const tables = data.tablePlaces && ThreadTables.opened(data.tablePlaces, held?.optional ?? {})
+    return yield* ThreadTables.within(data.tables ?? tables, run)
   })
 
   private send(message: WorkerMessage.FromWorker): void {
@@ -141,13 +142,16 @@ class Side {
   }
 }
 
+type MaybeHeld = (Held & { readonly optional?: Regions }) | undefined
+
 /** What it has of mapped memory. Loaded by those who have any. */
-const heldBy = ({ lent, places }: StartData): Effect.Effect<Held | undefined, MappingError, Scope.Scope> => {
-  if (places === undefined && (lent === undefined || Object.keys(lent).length === 0)) return Effect.succeed(undefined)
+const heldBy = ({ lent = {}, places, tablePlaces }: StartData): Effect.Effect<MaybeHeld, MappingError, Scope.Scope> => {
+  const isInProcess = places !== undefined || tablePlaces !== undefined
+  if (!isInProcess && Object.keys(lent).length === 0) return Effect.succeed(undefined)
   return Effect.flatMap(
     Effect.promise(() => import("../../memory/MappedRegions.ts")),
-    ({ borrow, openAll }): Effect.Effect<Held, MappingError, Scope.Scope> =>
-      places === undefined ? borrow(lent ?? {}) : openAll(places)
+    ({ borrow, openAll }): Effect.Effect<MaybeHeld, MappingError, Scope.Scope> =>
+      isInProcess ? openAll(places ?? {}, tablePlaces?.places) : borrow(lent)
   )
 }
 
