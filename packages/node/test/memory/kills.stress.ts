@@ -7,8 +7,14 @@
 import { type Result, runLoop } from "./killLoop/loop.ts"
 
 export const run = async ({ seconds, seed }: { readonly seconds: number; readonly seed: number }): Promise<Result> => {
-  const shipped = await runLoop({ seed, seconds: seconds * 0.5, kills: Number.MAX_SAFE_INTEGER, recovery: true })
-  const without = await runLoop({ seed, seconds: 10, kills: 20, recovery: false })
+  const shipped = await runLoop({
+    seed,
+    seconds: seconds * 0.5,
+    kills: Number.MAX_SAFE_INTEGER,
+    recovery: true,
+    owner: false
+  })
+  const without = await runLoop({ seed, seconds: 10, kills: 20, recovery: false, owner: false })
   const violations = [...shipped.violations]
   if (without.violations.length === 0) violations.push("without recovery nothing fails: the loop cannot fail")
   return {

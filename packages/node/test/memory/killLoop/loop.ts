@@ -13,14 +13,13 @@
  * 5. No token is dead at the end: each is handed out once more. What was said about a token was heard, but for one time a kill.
  * 6. At the end nobody dead has a slot in the table of strands, a place among the participants, or a seat in the ring.
  *
+ * 7. Where the owner is a process too: the next one adopts the space within the liveness limit, recovers those who died before, and takes
+ *    tokens where the one before had stopped.
+ *
  * With recovery off the same loop has to fail: it ends at its first violation.
  *
  * @internal
  */
-import * as Counters from "@selvedge/core/diagnostics/Counters"
-import * as StrandRegistry from "@selvedge/core/diagnostics/StrandRegistry"
-import * as EventChannel from "@selvedge/core/notifier/EventChannel"
-import * as Events from "@selvedge/core/notifier/Events"
 import * as Notifier from "@selvedge/core/notifier/Notifier"
 import * as Consumer from "@selvedge/core/ring/Consumer"
 import * as Producer from "@selvedge/core/ring/Producer"
@@ -35,14 +34,15 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import * as path from "node:path"
 import { type Member, Spares } from "./members.ts"
+import { Owners } from "./owners.ts"
+import { listen, make, open, type Prepared, recover } from "./prepared.ts"
 import {
-  BOARD_BYTES,
   CAPACITY,
   Continuity,
+  handedOutOf,
+  heardOf,
   MEMBERS,
   MOST_BATCH,
-  Numbered,
-  regions,
   saidOf,
   type Steps,
   TOKENS,
@@ -56,6 +56,8 @@ export interface Options {
   readonly kills: number
   /** Off: nobody recovers anything. */
   readonly recovery: boolean
+  /** The space's owner, which recovers and is the notifier's poller, is a process that is killed too. */
+  readonly owner: boolean
 }
 
 export interface Result {
@@ -81,38 +83,6 @@ const generator = (seed: number): ((below: number) => number) => {
   }
 }
 
-const prepare = Effect.fnUntraced(function* ({ recovery }: Options) {
-  const options = { record: Numbered, capacity: CAPACITY, maxProducers: 16, vacantGrace: "60 seconds" } as const
-  const ring = yield* Ring.make({ ...options, producers: "multi" }).pipe(MappedMemory.named(regions.ring))
-  const { channel, notifier } = yield* EventChannel.make({ maxTokens: TOKENS }).pipe(
-    Effect.provide(Notifier.layer),
-    MappedMemory.named(regions.notifier)
-  )
-  const strands = yield* StrandRegistry.make({ capacity: 64 }).pipe(MappedMemory.named(regions.strands))
-  const counters = yield* Counters.make({ counters: 64 }).pipe(MappedMemory.named(regions.counters))
-  const board = yield* MappedMemory.allocate(regions.board, BOARD_BYTES)
-  if (recovery) {
-    yield* MappedMemory.recoverRing(ring)
-    yield* MappedMemory.recoverNotifier(notifier)
-    yield* MappedMemory.recover(strands.handle!.memory, ({ life }) =>
-      Effect.sync(() => {
-        for (let ordinal = 0; ordinal < MEMBERS; ordinal++) strands.reclaimUnsafe({ ordinal, generation: life })
-        return true
-      })
-    )
-    yield* MappedMemory.recover(counters.handle.memory, ({ life }) =>
-      Effect.sync(() => {
-        for (let ordinal = 0; ordinal < MEMBERS; ordinal++) counters.reclaimUnsafe({ ordinal, generation: life })
-        return true
-      })
-    )
-    yield* MappedMemory.recover(board, () => Effect.succeed(true))
-  }
-  return { ring, channel, notifier, strands, counters, board }
-})
-
-type Prepared = Effect.Success<ReturnType<typeof prepare>>
-
 /** Percentiles of a sample, in whole milliseconds. */
 const spread = (name: string, sample: ReadonlyArray<number>): Readonly<Record<string, number>> => {
   const sorted = sample.toSorted((a, b) => a - b)
@@ -124,11 +94,11 @@ const spread = (name: string, sample: ReadonlyArray<number>): Readonly<Record<st
 class Watch {
   readonly violations: Array<string> = []
   readonly continuity = new Continuity()
-  readonly heard = new Int32Array(TOKENS)
-  readonly handedOut = new Set<number>()
   kills = 0
+  ownerKills = 0
   readonly silences: Array<number> = []
   readonly joins: Array<number> = []
+  readonly adoptions: Array<number> = []
   slowest: { readonly millis: number; readonly steps: Steps } = { millis: 0, steps: [0, 0, 0, 0] }
   private total = 0
 
@@ -160,18 +130,6 @@ const observe = Effect.fnUntraced(function* ({ ring }: Prepared, watch: Watch) {
   return Effect.forever(taking).pipe(Effect.catchTag("RingClosed", () => Effect.void))
 })
 
-const listen = Effect.fnUntraced(function* ({ board, channel }: Prepared, watch: Watch) {
-  const events = yield* Events.make(TOKENS)
-  const said = saidOf(board)
-  for (;;) {
-    yield* EventChannel.receive(channel, events)
-    for (const token of events) {
-      watch.handedOut.add(token)
-      watch.heard[token] = Atomics.load(said, token)
-    }
-  }
-})
-
 const publishedIn = ({ counters }: Prepared): number =>
   counters.snapshotUnsafe().reduce((sum, { name, value }) => (name === "published" ? sum + value : sum), 0)
 
@@ -192,10 +150,16 @@ class Loop {
   private readonly place: { readonly directory: string; readonly name: string }
   private readonly spares = new Spares(3)
   private readonly members: Array<Member> = []
+  private readonly owners: Owners | undefined
   private readonly random: (below: number) => number
 
-  constructor(options: Options, place: { readonly directory: string; readonly name: string }) {
+  constructor(
+    options: Options,
+    place: { readonly directory: string; readonly name: string },
+    owners: Owners | undefined
+  ) {
     this.options = options
+    this.owners = owners
     this.place = place
     this.random = generator(options.seed)
   }
@@ -255,13 +219,24 @@ class Loop {
     const heirs = await Promise.all(
       victims.map(async (place) => ({ place, members: await this.someSpares(random(6) === 0 ? 2 : 1) }))
     )
-    await Promise.all(
-      heirs.map(async ({ members: [first, second], place }) => {
+    await Promise.all([
+      this.owners !== undefined && random(8) === 0 ? this.replaceOwner(this.owners) : undefined,
+      ...heirs.map(async ({ members: [first, second], place }) => {
         await this.kill(place)
         if (second !== undefined) await this.join(place, second, random(60))
         await this.join(place, first!)
       })
-    )
+    ])
+  }
+
+  /** The next owner adopts within the liveness limit. */
+  private async replaceOwner(owners: Owners): Promise<void> {
+    const start = performance.now()
+    this.watch.ownerKills++
+    await owners.replace()
+    const millis = performance.now() - start
+    this.watch.adoptions.push(millis)
+    if (millis > LIVENESS_MILLIS) this.watch.violation(`the space had no owner for ${Math.round(millis)} ms`)
   }
 
   /** Invariant 3: waits until something has been delivered since all have joined. */
@@ -316,15 +291,18 @@ class Loop {
 }
 
 /** Invariants 2, 5 and 6, when all have left. */
-const settle = Effect.fnUntraced(function* (prepared: Prepared, watch: Watch, producedHere: number) {
+const settle = Effect.fnUntraced(function* (prepared: Prepared, watch: Watch, producedHere: number, isOwned: boolean) {
   const { board, notifier, ring, strands } = prepared
-  const said = saidOf(board)
-  const unheard = Array.from(said, (count, token) => count - (watch.heard[token] ?? 0)).filter((n) => n > 0).length
-  if (unheard > watch.kills) watch.violation(`${unheard} tokens were not heard of after ${watch.kills} kills`)
-  watch.handedOut.clear()
+  const [heard, handedOut] = [heardOf(board), handedOutOf(board)]
+  const unheard = Array.from(saidOf(board), (count, token) => count - (heard[token] ?? 0)).filter((n) => n > 0).length
+  // A poller takes with it what it was handed.
+  if (unheard > watch.kills + watch.ownerKills * TOKENS)
+    watch.violation(`${unheard} tokens were not heard of after ${watch.kills} kills`)
+  handedOut.fill(0)
   for (let token = 0; token < TOKENS; token++) yield* Notifier.notify(notifier, token)
-  yield* eventually(() => watch.handedOut.size === TOKENS)
-  if (watch.handedOut.size < TOKENS) watch.violation(`${TOKENS - watch.handedOut.size} token(s) are dead`)
+  const dead = (): number => handedOut.filter((_, token) => Atomics.load(handedOut, token) === 0).length
+  yield* eventually(() => dead() === 0)
+  if (dead() > 0) watch.violation(`${dead()} token(s) are dead`)
   const { claimed, seats, tombstones } = yield* RingSnapshot.snapshot(ring)
   const delivered = watch.continuity.count
   if (claimed !== delivered + tombstones) {
@@ -337,7 +315,11 @@ const settle = Effect.fnUntraced(function* (prepared: Prepared, watch: Watch, pr
   if (counted > delivered || counted < delivered - watch.kills * MOST_BATCH) {
     watch.violation(`${counted} counted, ${delivered} delivered, ${watch.kills} kills`)
   }
-  const isCalm = Effect.map(MappedMemory.participants, (all) => all.length === 1 && strands.totalsUnsafe().active === 0)
+  const survivors = isOwned ? 1 : 2
+  const isCalm = Effect.map(
+    MappedMemory.participants,
+    (all) => all.length === survivors && strands.totalsUnsafe().active === 0
+  )
   let calm = false
   for (let i = 0; i < 40 && !(calm = yield* isCalm); i++) yield* Effect.sleep(50)
   if (!calm) {
@@ -356,16 +338,20 @@ const eventually = (isSo: () => boolean, turns = 60): Effect.Effect<void> =>
 
 const program = Effect.fnUntraced(function* (
   options: Options,
-  place: { readonly directory: string; readonly name: string }
+  place: { readonly directory: string; readonly name: string },
+  owners: Owners | undefined
 ) {
-  const prepared = yield* prepare(options)
+  const prepared = owners === undefined ? yield* make : yield* open(MEMBERS)
+  if (owners === undefined) {
+    if (options.recovery) yield* recover(prepared)
+    yield* Effect.forkChild(listen(prepared))
+  }
   const loop = yield* Effect.acquireRelease(
-    Effect.sync(() => new Loop(options, place)),
+    Effect.sync(() => new Loop(options, place, owners)),
     (one) => Effect.promise(() => one.clear())
   )
   const { watch } = loop
   const observing = yield* Effect.forkChild(yield* observe(prepared, watch))
-  yield* Effect.forkChild(listen(prepared, watch))
   // So that the multi-producer ring has one producer that is never killed.
   const producer = yield* Producer.make(prepared.ring)
   yield* Producer.publish(producer, { who: 0, value: 1 })
@@ -376,13 +362,15 @@ const program = Effect.fnUntraced(function* (
     kills: watch.kills,
     ...spread("standstill", watch.silences),
     ...spread("join", watch.joins),
+    ownerKills: watch.ownerKills,
+    ...spread("adoption", watch.adoptions),
     longestWaitMillis: Math.round(Math.max(...waitsOf(prepared.board)) / 1000)
   }
   const ofTheSlowestJoin = watch.slowest.steps
   if (watch.violations.length > 0) return { counts, ofTheSlowestJoin, violations: watch.violations }
   yield* Effect.promise(() => loop.stop(() => Effect.runPromise(Ring.close(prepared.ring))))
   yield* Effect.timeoutOption(Fiber.join(observing), LIVENESS_MILLIS)
-  const settled = yield* settle(prepared, watch, 1)
+  const settled = yield* settle(prepared, watch, 1, owners === undefined)
   return { counts: { ...counts, ...settled }, ofTheSlowestJoin, violations: watch.violations }
 })
 
@@ -390,10 +378,17 @@ const program = Effect.fnUntraced(function* (
 export const runLoop = async (options: Options): Promise<Result> => {
   const folder = mkdtempSync(path.join(existsSync("/dev/shm") ? "/dev/shm" : tmpdir(), "selvedge-kills-"))
   const place = { directory: path.join(folder, "space"), name: "kills" }
-  const layer = Layer.merge(MappedMemory.layerMapped(place), KeepAlive.layer)
+  const owners = options.owner ? new Owners(place, options.recovery) : undefined
+  const space =
+    owners === undefined
+      ? MappedMemory.layerMapped(place)
+      : MappedMemory.layerAttached({ ...place, timeout: "30 seconds" })
   try {
-    return await Effect.runPromise(Effect.scoped(program(options, place)).pipe(Effect.provide(layer)))
+    await owners?.replace()
+    const layer = Layer.merge(space, KeepAlive.layer)
+    return await Effect.runPromise(Effect.scoped(program(options, place, owners)).pipe(Effect.provide(layer)))
   } finally {
+    await owners?.end()
     rmSync(folder, { recursive: true, force: true })
   }
 }

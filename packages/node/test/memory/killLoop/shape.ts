@@ -32,9 +32,13 @@ export const regions = {
 /** Words of the board, beyond one for each token: how far each consumer has come, as 64-bit words. */
 /** After those, the longest wait of each member's places for room in the ring, in microseconds. */
 const WAITS = TOKENS * 4 + MEMBERS * 8
-export const BOARD_BYTES = WAITS + MEMBERS * 4
+/** After those, how much of what was said about each token was heard, and how often each was handed out. */
+const HEARD = WAITS + MEMBERS * 4
+export const BOARD_BYTES = HEARD + 2 * TOKENS * 4
 export const progressOf = (board: SharedArrayBuffer): BigInt64Array => new BigInt64Array(board, TOKENS * 4, MEMBERS)
 export const waitsOf = (board: SharedArrayBuffer): Int32Array => new Int32Array(board, WAITS, MEMBERS)
+export const heardOf = (board: SharedArrayBuffer): Int32Array => new Int32Array(board, HEARD, TOKENS)
+export const handedOutOf = (board: SharedArrayBuffer): Int32Array => new Int32Array(board, HEARD + TOKENS * 4, TOKENS)
 export const saidOf = (board: SharedArrayBuffer): Int32Array => new Int32Array(board, 0, TOKENS)
 
 export const published: CounterId = {
