@@ -7,6 +7,8 @@ import * as WorkerMessage from "@selvedge/core/workers/WorkerMessage"
 import type { WorkerExit } from "@selvedge/core/workers/WorkerExit"
 import { WorkerStatus } from "@selvedge/core/workers/WorkerStatus"
 import * as TestContainer from "@selvedge/testing/workers/TestContainer"
+import * as Clock from "effect/Clock"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as TestClock from "effect/testing/TestClock"
 import { Signs } from "../../src/workers/internal/signs.ts"
@@ -131,7 +133,7 @@ const play = <A, E>(
     yield* settle
     played[0]!.listener.message({ _tag: "Ready" })
     yield* settle
-    yield* test(container, played, exits)
+    return yield* test(container, played, exits)
   }).pipe(Effect.scoped, Effect.provideService(Backend.Backend, playing(played)), quietly([]))
 }
 
@@ -204,6 +206,37 @@ describe("a worker that is judged", () => {
         assert.deepStrictEqual(exits, [{ _tag: "Killed", reason: "health timeout" }])
       })
     )
+  )
+
+  it.effect("costs its supervisor a timer for each look, and none where nobody judges it [W7]", () =>
+    Effect.gen(function* () {
+      const clock = yield* Clock.Clock
+      let sleeps = 0
+      const counting: Clock.Clock = Object.assign(Object.create(clock), {
+        sleep: (time: Duration.Duration) =>
+          Effect.andThen(
+            Effect.sync(() => void sleeps++),
+            clock.sleep(time)
+          )
+      })
+      const after = (spec: Partial<Container.ServiceSpec>) =>
+        play(spec, (_, played) =>
+          Effect.gen(function* () {
+            const { pulse } = played[0]!.request
+            const writer = pulse && Pulse.adopt(pulse, 1)
+            const before = sleeps
+            for (let i = 0; i < 40; i++) {
+              writer?.beatUnsafe()
+              yield* TestClock.adjust(250)
+              yield* settle
+            }
+            return sleeps - before
+          })
+        )
+      const judged = yield* Effect.provideService(after({ healthTimeout: "1 second" }), Clock.Clock, counting)
+      const left = yield* Effect.provideService(after({}), Clock.Clock, counting)
+      assert.deepStrictEqual([judged, left], [40, 0])
+    })
   )
 
   it.effect("has no pulse and is asked for no beats where nobody judges it [W7]", () =>

@@ -55,6 +55,17 @@ describe("a supervisor of threads", () => {
     }).pipe(Effect.scoped, Effect.provide(Layer.merge(threads, told)))
   })
 
+  it.live("ends one that sleeps on its thread before it is ready when its start has taken too long [W7]", () =>
+    Effect.gen(function* () {
+      const container = yield* Container.make()
+      const program = Backend.module(fixture("asleep"), "stuck")
+      const limits = { startupTimeout: "1 second", healthTimeout: "100 millis" } as const
+      const child = yield* container.spawn({ name: "stuck", program, restart: "temporary", ...limits })
+      assert.deepStrictEqual(yield* child.awaitEnded, { _tag: "Killed", reason: "startup timeout" })
+      assert.deepStrictEqual((yield* container.incidents).totals, { "startup timeout": 1 })
+    }).pipe(Effect.scoped, Effect.provide(threads))
+  )
+
   it.live("kills nobody when it was itself held up for longer than their timeout, again and again [W7]", () =>
     Effect.gen(function* () {
       const container = yield* Container.make({ grace: "1 second" })
