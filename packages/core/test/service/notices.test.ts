@@ -206,6 +206,20 @@ describe("what a service tells its service manager", () => {
     })
   )
 
+  it.effect("changes nothing about the service when the recipient throws [W13] [S8]", () =>
+    Effect.gen(function* () {
+      const { heard, outcome } = yield* live(Layer.empty, { watchdog: "2 seconds" }, (stage, heard) =>
+        Effect.gen(function* () {
+          heard.throws = true
+          yield* pass(3000)
+          yield* sigterm(stage)
+        })
+      )
+      assert.deepStrictEqual(heard.all(...states), ["0s READY=1"])
+      assert.deepStrictEqual([outcome.exitCode, outcome.reason?._tag], [0, "Signal"])
+    })
+  )
+
   it.effect("is a status on one line and of bounded length, whatever the names in it are [W13]", () =>
     Effect.gen(function* () {
       const name = `${"grüße\n".repeat(40)}\u0000READY=1`

@@ -23,6 +23,7 @@ export interface Heard {
   readonly messages: Array<Message>
   /** While this is so, nothing arrives. */
   deaf: boolean
+  throws: boolean
   /** All lines that begin so, as `1.5s LINE`. */
   readonly all: (...starts: ReadonlyArray<string>) => ReadonlyArray<string>
 }
@@ -42,6 +43,7 @@ export const live = <A, E>(
     const heard: Heard = {
       messages,
       deaf: false,
+      throws: false,
       all: (...starts) =>
         messages.flatMap(({ atMillis, lines }) =>
           lines
@@ -51,6 +53,7 @@ export const live = <A, E>(
     }
     const recipient: Notices.Recipient = {
       send: (lines) => {
+        if (heard.throws) throw new Error("a recipient that throws")
         if (heard.deaf) return false
         messages.push({ atMillis: nowMillis(), lines })
         return true

@@ -78,7 +78,7 @@ export class Teller {
 
   constructor(life: Life, recipient: Recipient) {
     this.life = life
-    this.recipient = recipient
+    this.recipient = { ...recipient, send: (lines) => handed(recipient, lines) }
     this.startedNanos = life.nowNanos()
     this.step.nanos = this.startedNanos
     this.told = {
@@ -238,6 +238,15 @@ export class Teller {
     this.fedNanos = this.life.nowNanos()
     if (this.isWithheld) this.life.log(Effect.logInfo("signs of life to the service manager again"))
     this.isWithheld = false
+  }
+}
+
+/** It is called in the middle of a request to stop: what it throws must go no further. */
+const handed = (recipient: Recipient, lines: ReadonlyArray<string>): boolean => {
+  try {
+    return recipient.send(lines)
+  } catch {
+    return false
   }
 }
 
