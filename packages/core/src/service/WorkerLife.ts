@@ -16,6 +16,7 @@
  * @since 0.1.0
  */
 import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -93,6 +94,9 @@ export const make = (program: WorkerProgram, options: Options): WorkerLife => {
 
 const ADMISSION_MILLIS = 250
 
+const nowMillis = (context: Context.Context<never>): number =>
+  Number(Context.get(context, Clock.Clock).monotonicTimeNanosUnsafe()) / 1e6
+
 class Life {
   private readonly program: WorkerProgram
   private readonly options: Options
@@ -115,6 +119,9 @@ class Life {
   /** The surroundings of `run`. */
   private context: Context.Context<never> | undefined = undefined
   private everyMillis: number | undefined = undefined
+  /** When its stop is to be over, in monotonic milliseconds. */
+  private stopBy = Infinity
+  private hurrying: Fiber.Fiber<unknown> | undefined = undefined
   private beating: Fiber.Fiber<unknown> | undefined = undefined
 
   constructor(program: WorkerProgram, options: Options) {
@@ -139,8 +146,7 @@ class Life {
       case "Start":
         return
       case "Stop":
-        this.given ??= Duration.millis(Math.max(0, message.budgetMillis))
-        return this.onceAdmitted(() => this.ask(ShutdownReason.Requested({ by: message.reason })))
+        return this.stop(Math.max(0, message.budgetMillis), message.reason)
       case "Force":
         return this.forceNow()
       case "Request":
@@ -185,6 +191,25 @@ class Life {
     this.token?.forceUnsafe(this.asked ?? ShutdownReason.Requested({ by: "the supervisor" }))
   }
 
+  private stop(budgetMillis: number, reason: string): void {
+    if (this.token?.requestedUnsafe() !== undefined) return this.hurry(budgetMillis)
+    const planned = this.given === undefined ? Infinity : Duration.toMillis(this.given)
+    this.given = Duration.millis(Math.min(planned, budgetMillis))
+    this.onceAdmitted(() => this.ask(ShutdownReason.Requested({ by: reason })))
+  }
+
+  /** It stops already. With less time than it planned with: half of that for what it does, the rest to let go. */
+  private hurry(budgetMillis: number): void {
+    const { context } = this
+    if (context === undefined) return
+    const by = nowMillis(context) + budgetMillis
+    if (by >= this.stopBy) return
+    this.stopBy = by
+    const letGo = Effect.sync(() => this.forceNow())
+    this.hurrying?.interruptUnsafe()
+    this.hurrying = Effect.runForkWith(context)(Effect.andThen(Effect.sleep(budgetMillis / 2), letGo))
+  }
+
   private adopt(token: TokenTree.Token): void {
     this.token = token
     if (this.asked !== undefined) token.requestUnsafe(this.asked)
@@ -197,6 +222,7 @@ class Life {
       Effect.forkDetach(
         Effect.map(token.awaitRequested, () => {
           const budgetMillis = Duration.toMillis(this.given ?? this.own)
+          this.stopBy = nowMillis(this.context!) + budgetMillis
           this.send({ _tag: "Stopping", budgetMillis })
         }),
         { startImmediately: true }
@@ -357,6 +383,7 @@ class Life {
       this.reply(id, { _tag: "Refused", reason: "stopping", detail: "the program never became ready" })
     }
     this.beating?.interruptUnsafe()
+    this.hurrying?.interruptUnsafe()
     this.send({ _tag: "Ended", exit })
     this.over = true
   }

@@ -114,6 +114,8 @@ describe("stopping", () => {
       const container = yield* Container.make({ name: "parsers" })
       yield* container.run({ name: "a", program: slow(100_000), count: 1 })
       yield* settle
+      // It hears nothing any more, so only the kill ends it.
+      yield* TestContainer.TestContainer.use((workers) => workers.freeze(0))
       const first = yield* Effect.forkChild(container.stop("1 minute"))
       yield* pass(1000)
       const second = yield* Effect.forkChild(container.stop("2 seconds"))
@@ -124,6 +126,25 @@ describe("stopping", () => {
       assert.isTrue(lines.some(({ text }) => text === "parsers was told to stop, and is stopping already"))
     }).pipe(on(lines))
   })
+
+  it.effect(
+    "tells the workers of a shorter grace, so that they say how they ended before they would be killed [W10]",
+    () =>
+      Effect.gen(function* () {
+        const exits: Array<WorkerExit["_tag"]> = []
+        const container = yield* Container.make({
+          policy: { exited: ({ exit }) => Effect.sync(() => void exits.push(exit._tag)) }
+        })
+        yield* container.run({ name: "a", program: slow(100_000), count: 1 })
+        yield* settle
+        const first = yield* Effect.forkChild(container.stop("1 minute"))
+        yield* pass(1000)
+        const second = yield* Effect.forkChild(container.stop("2 seconds"))
+        yield* pass(1999)
+        assert.deepStrictEqual(exits, ["Stopped"])
+        assert.deepStrictEqual([yield* Fiber.join(first), yield* Fiber.join(second)], [[], []])
+      }).pipe(on())
+  )
 
   it.effect("goes on when who asked for it gives up waiting [W10]", () =>
     Effect.gen(function* () {

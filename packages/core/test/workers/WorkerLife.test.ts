@@ -13,6 +13,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
+import * as SchemaGetter from "effect/SchemaGetter"
 import { quietly } from "../service/stage.ts"
 import { pass, settle } from "./stage.ts"
 
@@ -106,6 +107,46 @@ describe("the life of a program in a worker", () => {
       yield* pass(1999)
       // Half of it went to the program, which heard nothing; it was interrupted then.
       assert.strictEqual((yield* Fiber.join(running))._tag, "Stopped")
+    })
+  )
+
+  it.effect("is told of less time while it stops: goes on for half of it, then lets go [W10]", () =>
+    Effect.gen(function* () {
+      const { run, tell, told } = lifeOf(answering)
+      const running = yield* run
+      yield* settle
+      tell({ _tag: "Request", id: 1, tag: "Hang", payload: null })
+      tell(stop(20_000))
+      yield* pass(1000)
+      tell(stop(30_000))
+      tell(stop(2000))
+      yield* pass(999)
+      assert.isUndefined(running.pollUnsafe())
+      yield* pass(1)
+      assert.strictEqual((yield* Fiber.join(running))._tag, "Stopped")
+      assert.deepInclude(told, { _tag: "Reply", id: 1, result: { _tag: "Defect", message: "interrupted" } })
+    })
+  )
+
+  it.effect("answers what it was asked before the stop, also when reading the payload takes a while [W5] [W10]", () =>
+    Effect.gen(function* () {
+      const Late = Schema.String.pipe(
+        Schema.decode({
+          decode: SchemaGetter.transformEffect((text: string) => Effect.as(Effect.sleep(100), text)),
+          encode: SchemaGetter.passthrough()
+        })
+      )
+      const request = WorkerRequest.make("Late", { payload: Late, success: Schema.String })
+      const { run, tell, told } = lifeOf(
+        WorkerProgram.make({ handlers: [WorkerRequest.handler(request, Effect.succeed)] })
+      )
+      const running = yield* run
+      yield* settle
+      tell({ _tag: "Request", id: 1, tag: "Late", payload: "asked in time" })
+      tell(stop(5000))
+      yield* pass(100)
+      yield* Fiber.join(running)
+      assert.deepInclude(told, { _tag: "Reply", id: 1, result: { _tag: "Success", value: "asked in time" } })
     })
   )
 

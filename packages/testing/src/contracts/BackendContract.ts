@@ -16,6 +16,7 @@ import * as asking from "./internal/asking.ts"
 import type { Case, CaseInMemory } from "./internal/backendCase.ts"
 import * as knowing from "./internal/knowing.ts"
 import * as living from "./internal/living.ts"
+import * as operating from "./internal/operating.ts"
 import * as refusing from "./internal/refusing.ts"
 import * as sharing from "./internal/sharing.ts"
 import * as stopping from "./internal/stopping.ts"
@@ -45,7 +46,8 @@ const all: ReadonlyArray<CaseInMemory> = [
   ...asking.cases,
   ...sharing.cases,
   ...stopping.cases,
-  ...refusing.cases
+  ...refusing.cases,
+  ...operating.cases
 ]
 
 /**

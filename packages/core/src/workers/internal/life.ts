@@ -60,6 +60,8 @@ export class Life {
   /** What it says it is about to do, until it says that it is ready again. */
   word: "reloading" | "restarting" | undefined = undefined
   readonly age = new Age()
+  /** When it was told, or has said, to have ended by; in monotonic milliseconds. */
+  stopBy = Infinity
   /** What it does to show that it lives. */
   readonly signs: Signs
 
@@ -170,7 +172,11 @@ export class Life {
     return true
   }
 
-  stop(budgetMillis: number, reason: string): void {
+  /** Tells it to stop, or that it has to be quicker about it. */
+  stop(budgetMillis: number, reason: string, nowMillis: number): void {
+    // A link carries no time: less than a millisecond is no news.
+    if (nowMillis + budgetMillis > this.stopBy - 1) return
+    this.stopBy = nowMillis + budgetMillis
     this.isStopping = true
     this.send({ _tag: "Stop", budgetMillis, reason })
   }

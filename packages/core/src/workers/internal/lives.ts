@@ -58,6 +58,7 @@ const heard = (fleet: Fleet, place: Place, life: Life, word: Word): void => {
   }
   if (word._tag !== "Stopping") return said(fleet, place, word)
   if (!place.stopsItself()) return
+  life.stopBy = fleet.nowMillis() + word.budgetMillis
   fleet.arm(life, word.budgetMillis + Patience.PATIENCE_MILLIS, () => {
     if (place.life === life) fleet.kill(place, "grace over")
   })

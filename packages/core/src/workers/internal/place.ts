@@ -173,12 +173,12 @@ export class Place {
     if (this.state._tag === "Starting") this.move(State.Ready())
   }
 
-  /** Tells the present life to stop. */
-  interrupt(budgetMillis: number, reason: string): void {
+  /** Tells the present life to stop; one that is stopping already hears it only if it has less time than it was told. */
+  interrupt(budgetMillis: number, reason: string, nowMillis: number): void {
     // A place that waits for its first life has nobody to tell.
-    if (this.life === undefined || (this.state._tag !== "Starting" && this.state._tag !== "Ready")) return
-    this.move(State.Stopping())
-    this.life.stop(budgetMillis, reason)
+    if (this.life === undefined || this.state._tag === "Killing" || this.state._tag === "BackingOff") return
+    if (this.state._tag !== "Stopping") this.move(State.Stopping())
+    this.life.stop(budgetMillis, reason, nowMillis)
   }
 
   /** The present life says that it is stopping; `true` if nobody here has told it to. */

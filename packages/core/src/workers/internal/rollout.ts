@@ -154,7 +154,7 @@ const promote = (fleet: Fleet, plan: Plan, trial: ReadonlyArray<Place>, graceMil
   for (const { place, spec } of plan.kept) place.spec = spec
   for (const place of plan.retiring) {
     dismiss(fleet, place)
-    if (!fleet.setup.lastFirst) place.interrupt(Stopping.budgetOf(graceMillis), "replaced")
+    if (!fleet.setup.lastFirst) place.interrupt(Stopping.budgetOf(graceMillis), "replaced", fleet.nowMillis())
   }
   fleet.places.sort((a, b) => a.order - b.order)
   plan.promoted?.()

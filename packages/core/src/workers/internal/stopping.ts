@@ -6,7 +6,7 @@
  * 1. Everyone is told before anyone is killed, and all kills happen in one pass.
  * 2. One by one: the next is told when the one before has ended or its equal share of the grace is over; nobody is killed by
  *    a share.
- * 3. A second stop shares the run of the first; the shorter limits count.
+ * 3. A second stop shares the run of the first; the shorter limits count, and the workers are told them.
  *
  * @internal
  */
@@ -50,7 +50,7 @@ export const stopPlaces = (
     const gone = fleet.watchers.until(() => !places.some(isLive))
     const tell = (place: Place): void => {
       const budget = budgetOf(limits.graceMillis())
-      place.interrupt(budget, limits.reason)
+      place.interrupt(budget, limits.reason, fleet.nowMillis())
     }
     const force = Effect.map(limits.forced, () => {
       for (const place of places) place.life?.force()
@@ -130,6 +130,9 @@ const share = (fleet: Fleet, limits: Limits): Effect.Effect<ReadonlyArray<string
     const force = Effect.map(limits.forced, () => {
       for (const place of fleet.places) place.life?.force()
     })
+    for (const place of fleet.places) {
+      place.interrupt(budgetOf(limits.graceMillis()), limits.reason, fleet.nowMillis())
+    }
     yield* Effect.raceFirst(Effect.raceFirst(done, Effect.andThen(force, Effect.never)), limits.graceOver)
     if (run.done) return run.leftBehind
     for (const place of fleet.places) place.kill("grace over")
@@ -155,6 +158,7 @@ const neverBegun: WorkerExit = { _tag: "Stopped", exitCode: 0, leftBehind: [] }
 /** Tells everyone to stop, and leaves it at that. */
 export const interrupt = (fleet: Fleet): void => {
   close(fleet)
-  for (const place of fleet.places.toReversed()) place.interrupt(budgetOf(fleet.setup.graceMillis), "interrupt")
+  const budget = budgetOf(fleet.setup.graceMillis)
+  for (const place of fleet.places.toReversed()) place.interrupt(budget, "interrupt", fleet.nowMillis())
   fleet.changed()
 }

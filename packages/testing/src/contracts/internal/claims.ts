@@ -53,12 +53,12 @@ export const within = <A, E, R>(
 /** A container with some workers of one program, ready. */
 export const ready = (
   name: Program,
-  options?: Container.Options & { readonly count?: number; readonly restart?: "permanent" | "transient" | "temporary" }
+  options?: Container.Options & Pick<Container.ServiceSpec, "count" | "restart" | "recycle">
 ) =>
   Effect.gen(function* () {
-    const { count, restart, ...rest } = options ?? {}
+    const { count, recycle, restart, ...rest } = options ?? {}
     const container = yield* Container.make(rest)
-    const children = yield* container.run({ name, program: program(name), count: count ?? 1, restart })
+    const children = yield* container.run({ name, program: program(name), count: count ?? 1, restart, recycle })
     yield* within("every worker is ready", container.awaitReady)
     return { container, children, child: children[0]! }
   })
