@@ -12,7 +12,7 @@ const workers = ["packages/node/test/{memory,model,ring,workers}/**/*.test.ts", 
 // Tests that measure when processes end, or how long a loop was blocked: they run alone, after the others.
 const processes = [
   "packages/node/test/{admin,diagnostics,http,main}/**/*.test.ts",
-  "examples/gateway/test/watchdog.test.ts",
+  "examples/gateway/test/{operate,plantedWorkers,watchdog}.test.ts",
   "test/pack.test.ts",
   "test/mutants.test.ts"
 ]

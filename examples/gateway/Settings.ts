@@ -70,6 +70,9 @@ const operatorToken = Effect.gen(function* () {
   return yield* new Setting.InvalidSetting({ option: "operatorToken", variable, value, allowed })
 })
 
+/** Those that count take part in the memory that all processes map, which has 64 places: twice when they are replaced, and the gateway. */
+const MOST_PROCESSES = 24
+
 export interface Shape {
   readonly host: string
   /** 0: any free port; the log says which. */
@@ -119,14 +122,21 @@ export class Settings extends Context.Service<Settings, Shape>()("gateway/Settin
   static readonly make = Effect.gen(function* () {
     const database = Path.resolve((yield* declared.database.resolve(undefined)) ?? "gateway.sqlite")
     const { dir, ext, name } = Path.parse(database)
+    const workers = yield* declared.workers.resolve(undefined)
+    const processes = yield* declared.processes.chosen(undefined)
+    if (Option.isSome(processes) && workers > MOST_PROCESSES) {
+      const allowed = `at most ${MOST_PROCESSES} with GATEWAY_PROCESSES`
+      const [option, variable] = ["workers", "GATEWAY_WORKERS"]
+      return yield* new Setting.InvalidSetting({ option, variable, value: String(workers), allowed })
+    }
     return Settings.of({
       host: yield* declared.host.resolve(undefined),
       port: yield* declared.port.resolve(undefined),
       database,
       fileOf: (ordinal) => Path.join(dir, `${name}.${ordinal}${ext}`),
-      workers: yield* declared.workers.resolve(undefined),
+      workers,
       parsers: yield* declared.parsers.resolve(undefined),
-      processes: yield* declared.processes.chosen(undefined),
+      processes,
       threads: yield* declared.threads.resolve(undefined),
       memory: (yield* declared.memory.resolve(undefined)) ?? `/dev/shm/selvedge-gateway-${process.getuid?.() ?? 0}`,
       healthTimeout: yield* declared.healthTimeout.resolve(undefined),

@@ -16,7 +16,7 @@ import { declared } from "./Settings.ts"
 const wanted = `wanted nothing (it is set by GATEWAY_* variables), --processes N, --threads N or --plant=${Plant.names.join("|")}`
 
 /** What was asked for, or what is wrong with it. */
-const read = (args: ReadonlyArray<string>): { readonly plant?: Plant.Plant } | string => {
+const read = (args: ReadonlyArray<string>): { readonly plant?: string } | string => {
   try {
     const { values } = parseArgs({
       args: [...args],
@@ -34,7 +34,7 @@ const read = (args: ReadonlyArray<string>): { readonly plant?: Plant.Plant } | s
     }
     const { plant } = values
     if (plant === undefined) return {}
-    return Plant.isPlant(plant) ? { plant } : `${wanted}, found --plant=${JSON.stringify(plant)}`
+    return Plant.names.includes(plant) ? { plant } : `${wanted}, found --plant=${JSON.stringify(plant)}`
   } catch {
     return `${wanted}, found ${args.map((one) => JSON.stringify(one)).join(" ")}`
   }

@@ -125,9 +125,11 @@ const run = Effect.fnUntraced(function* (options: Options) {
   const probe = yield* Effect.forkScoped(take(where, began, samples, () => gone))
   yield* Effect.sleep("1 second")
   const before = UnderLoad.holds(pid)
+  const threads = UnderLoad.threadNames(pid)
   const operated = yield* operations(Operator.make(gateway, token, SHARDS + PARSERS), options)
   yield* Effect.sleep("1 second")
   const after = UnderLoad.holds(pid)
+  const more = UnderLoad.threadNames(pid).filter((name, at, all) => all.indexOf(name) === at && !threads.includes(name))
   const endLoad = Effect.suspend(() => {
     over = true
     return Effect.asVoid(Fiber.joinAll(clients))
@@ -142,6 +144,7 @@ const run = Effect.fnUntraced(function* (options: Options) {
     ...UnderLoad.addUp(tally, held, SHARDS),
     ...operated.wrong,
     ...UnderLoad.grown(before, after),
+    ...more.map((name) => `a thread named ${name} is left`),
     ...verdict.violations,
     left.length !== SHARDS && `files ${left.join()} are left`,
     code !== 0 && `exit code ${code}: ${gateway.service.lastWord()}`
@@ -163,6 +166,7 @@ const run = Effect.fnUntraced(function* (options: Options) {
 }, Effect.scoped)
 
 UnderLoad.run(
+  "operate",
   Effect.gen(function* () {
     const options = yield* UnderLoad.numbers(declared, process.argv.slice(2))
     const result = yield* Random.withSeed(run(options), String(options.seed))

@@ -6,6 +6,7 @@
 import { Lifecycle, ShutdownToken, TaskRegistry, Watchdog } from "@selvedge/core"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as PlantedWorkers from "./plantedWorkers.ts"
 
 const MILLIS = 3000
 
@@ -26,13 +27,16 @@ const planted = {
   stuck: Effect.never.pipe(Effect.withSpan("payment.confirm"))
 } as const
 
-export type Plant = keyof typeof planted
+type Task = keyof typeof planted
 
-export const names = Object.keys(planted) as ReadonlyArray<Plant>
+const isTask = (name: string): name is Task => Object.hasOwn(planted, name)
 
-export const isPlant = (name: string): name is Plant => Object.hasOwn(planted, name)
+export const names: ReadonlyArray<string> = [...Object.keys(planted), ...PlantedWorkers.names]
 
-export const layer = (plant: Plant) =>
+/** One of the names; bad workers are planted by `plantedWorkers.ts`. */
+export const layer = (plant: string) => (isTask(plant) ? task(plant) : PlantedWorkers.layer(plant))
+
+const task = (plant: Task) =>
   Layer.effectDiscard(
     Effect.andThen(Lifecycle.awaitReady, Effect.sleep("2 seconds")).pipe(
       Effect.andThen(

@@ -40,7 +40,9 @@ export const numbers = <const O extends Readonly<Record<string, { readonly defau
       return Object.fromEntries(entries) as { readonly [K in keyof O]: number }
     },
     catch: (error) =>
-      new BadArguments({ message: (error instanceof Error ? error.message : String(error)).split("\n")[0]! })
+      new BadArguments({
+        message: (error instanceof Error ? error.message : String(error)).split(/\. To specify|\n/)[0]!
+      })
   })
 
 export const folder = (name: string, parent = tmpdir()) =>
@@ -67,6 +69,12 @@ export const holds = (pid: number) => ({
   threads: readdirSync(`/proc/${pid}/task`).length,
   descriptors: readdirSync(`/proc/${pid}/fd`).length
 })
+
+/** The names of a process's threads, sorted: `libuv-worker`, `node-MainThread`, … */
+export const threadNames = (pid: number): ReadonlyArray<string> =>
+  readdirSync(`/proc/${pid}/task`)
+    .map((task) => readFileSync(`/proc/${pid}/task/${task}/comm`, "latin1").trim())
+    .toSorted()
 
 /** Processes that were started with a variable of that value, whoever their parent is now. */
 export const startedWith = (variable: string): ReadonlyArray<number> =>
@@ -177,9 +185,14 @@ export const addUp = (counted: Tally, held: { readonly events: number; readonly 
   ].filter((one) => one !== false)
 
 /** Runs a script to its exit code: 2 and one line for bad arguments, 1 and one line for what else went wrong. */
-export const run = (main: Effect.Effect<number, { readonly _tag: string; readonly message: string }>): void =>
+export const run = (
+  script: string,
+  main: Effect.Effect<number, { readonly _tag: string; readonly message: string }>
+): void =>
   NodeRuntime.runMain(
-    Effect.catch(main, (error) => Effect.as(Console.error(error.message), error._tag === "BadArguments" ? 2 : 1)).pipe(
+    Effect.catch(main, (error) =>
+      Effect.as(Console.error(`${script}: ${error.message}`), error._tag === "BadArguments" ? 2 : 1)
+    ).pipe(
       Effect.map((code) => {
         process.exitCode = code
       })

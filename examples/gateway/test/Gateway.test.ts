@@ -115,6 +115,45 @@ describe("the gateway", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.live("is operated by those who know the token, and by nobody where there is none [W11] [W14]", () =>
+    Effect.gen(function* () {
+      const token = "of sixteen letters".replaceAll(" ", "-")
+      const { stop, url } = yield* start({
+        GATEWAY_DB: `${yield* folder}/gateway.sqlite`,
+        GATEWAY_PARSERS: "1",
+        GATEWAY_WORKERS: "1",
+        GATEWAY_OPERATOR_TOKEN: token
+      })
+      const operate = (path: string, authorization = `Bearer ${token}`) =>
+        ask(`${url}/operate/${path}`, { method: "POST", headers: { authorization } })
+      for (const wrong of ["", token, "Bearer ", `Bearer ${token}x`, `Basic ${token}`]) {
+        assert.strictEqual((yield* operate("scale?service=parse&count=2", wrong)).status, 401, wrong)
+      }
+      for (const bad of [
+        "scale?service=aggregate&count=2",
+        "scale?service=parse&count=0",
+        "scale",
+        "reload?parsers=x",
+        "restart?service=x"
+      ]) {
+        assert.strictEqual((yield* operate(bad)).status, 400, bad)
+      }
+      yield* post(url, '{"key":"a","value":1}\n')
+      const scaled = yield* operate("scale?service=parse&count=2")
+      assert.deepStrictEqual(JSON.parse(scaled.text), { started: 1, kept: 1, retired: 0, leftBehind: [] })
+      const restarted = yield* operate("restart?service=aggregate")
+      assert.deepStrictEqual(JSON.parse(restarted.text), { started: 1, kept: 0, retired: 1, leftBehind: [] })
+      assert.include((yield* ask(`${url}/top`)).text, '"events":1')
+      const kept = yield* operate("reload?parsers=1")
+      assert.deepStrictEqual(JSON.parse(kept.text), { started: 0, kept: 2, retired: 1, leftBehind: [] })
+      yield* stop
+
+      const closed = yield* start({ GATEWAY_DB: `${yield* folder}/gateway.sqlite`, GATEWAY_WORKERS: "1" })
+      assert.strictEqual((yield* ask(`${closed.url}/operate/restart`, { method: "POST" })).status, 404)
+      yield* closed.stop
+    }).pipe(Effect.scoped)
+  )
+
   it.live("ends with 1 and one line when a setting, the port or the database cannot be used [S7]", () =>
     Effect.gen(function* () {
       const database = `${yield* folder}/gateway.sqlite`
@@ -143,6 +182,12 @@ describe("the gateway", () => {
         `1 GATEWAY_PORT ${port} on 127.0.0.1 cannot be used: another process listens there`
       )
       assert.match(yield* failure({ GATEWAY_PORT: "65536" }), /^1 GATEWAY_PORT .* from 0 to 65535, found "65536"$/)
+      assert.match(
+        yield* failure({ GATEWAY_PROCESSES: "1", GATEWAY_WORKERS: "25" }),
+        /^1 GATEWAY_WORKERS .* at most 24 with GATEWAY_PROCESSES, found 25$/
+      )
+      const secret = yield* failure({ GATEWAY_OPERATOR_TOKEN: "too short" })
+      assert.match(secret, /^1 GATEWAY_OPERATOR_TOKEN .* 16 to 256 .* found 9 characters$/)
       assert.match(yield* failure({ GATEWAY_SNAPSHOT_EVERY: "soon" }), /^1 GATEWAY_SNAPSHOT_EVERY .* found "soon"$/)
       assert.match(yield* failure({ GATEWAY_DB: "/proc/none/x" }), /^1 GATEWAY_DB \/proc\/none\/x.0 cannot be used: /)
     }).pipe(Effect.scoped)
