@@ -116,7 +116,7 @@ describe("the signs of life of a service", () => {
   )
 
   it.effect(
-    "end when the budget is over, and with a container that gave up [W13] [flaw W13: ready when all are dead]",
+    "end with a container that gave up, although the loop turns [W13] [flaw W13: ready when all are dead]",
     () =>
       Effect.gen(function* () {
         const App = Layer.effectDiscard(
