@@ -113,6 +113,9 @@ export const GivenOwner: Context.Reference<(memory: SharedArrayBuffer) => number
  *
  * - `RegionMissing`: nothing of that name was given to this worker.
  *
+ * **Gotchas**: a worker that is a fiber has no death that others could see. What it has in mapped memory is recovered at its end by its
+ * container's `recover` with `ownerOf`, and by nobody if its process is killed.
+ *
  * **Example** (A consumer in whatever kind of worker)
  *
  * ```ts
