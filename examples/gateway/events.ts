@@ -17,6 +17,7 @@ import { MappedMemory, type MappingError } from "@selvedge/node"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
@@ -83,7 +84,9 @@ const layerThread = Layer.effect(
   Events,
   Effect.map(make, (made) => ({
     ...made,
-    recover: (dead: WorkerContext.Facts) => Ring.recover(made.ring, WorkerRegions.ownerOf(dead))
+    // In a fiber of its own: where the container loses its patience, the seat is vacant a little later, and not never.
+    recover: (dead: WorkerContext.Facts) =>
+      Effect.flatMap(Effect.forkDetach(Ring.recover(made.ring, WorkerRegions.ownerOf(dead))), Fiber.join)
   }))
 ).pipe(Layer.provide(SharedMemory.layerThread))
 

@@ -67,6 +67,7 @@ const operations = Effect.fnUntraced(function* (operator: Operator.Operator, opt
     wrong.push(`${recycled} worker(s) recycled in ${options.seconds} s`)
   }
   for (const count of [1, 8, PARSERS]) wrong.push(...(yield* operator.scale(count)))
+  wrong.push(...(yield* operator.settled))
   return { recycled, wrong }
 })
 
@@ -129,7 +130,7 @@ const run = Effect.fnUntraced(function* (options: Options) {
   const operated = yield* operations(Operator.make(gateway, token, SHARDS + PARSERS), options)
   yield* Effect.sleep("1 second")
   const after = UnderLoad.holds(pid)
-  const more = UnderLoad.threadNames(pid).filter((name, at, all) => all.indexOf(name) === at && !threads.includes(name))
+  const more = UnderLoad.more(threads, UnderLoad.threadNames(pid))
   const endLoad = Effect.suspend(() => {
     over = true
     return Effect.asVoid(Fiber.joinAll(clients))
@@ -144,7 +145,7 @@ const run = Effect.fnUntraced(function* (options: Options) {
     ...UnderLoad.addUp(tally, held, SHARDS),
     ...operated.wrong,
     ...UnderLoad.grown(before, after),
-    ...more.map((name) => `a thread named ${name} is left`),
+    ...more.map((name) => `a thread named ${JSON.stringify(name)} more than before`),
     ...verdict.violations,
     left.length !== SHARDS && `files ${left.join()} are left`,
     code !== 0 && `exit code ${code}: ${gateway.service.lastWord()}`

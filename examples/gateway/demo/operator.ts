@@ -18,6 +18,8 @@ export interface Operator {
   readonly restart: Operation
   readonly reload: (parsers: number) => Operation
   readonly scale: (parsers: number) => Operation
+  /** Waits until all workers, and nobody else, are ready and serve. */
+  readonly settled: Operation
   /** Recycles for so many seconds; how many workers it were. */
   readonly recycle: (everySeconds: number, seconds: number) => Effect.Effect<number, NotSeen>
 }
@@ -43,7 +45,7 @@ export const make = ({ service, url }: UnderLoad.Started, secret: string, worker
     return status === 200 ? yield* Look.operated(text) : `POST ${path}: ${status} ${text.trim()}`
   })
   /** Everybody is ready and serves, and nobody else is there. */
-  const settled = (wanted: string, isSo: (rows: ReadonlyArray<Row>) => boolean = () => true) =>
+  const until = (wanted: string, isSo: (rows: ReadonlyArray<Row>) => boolean = () => true) =>
     UnderLoad.until(
       wanted,
       60,
@@ -53,7 +55,7 @@ export const make = ({ service, url }: UnderLoad.Started, secret: string, worker
   const hangUp = Effect.gen(function* () {
     const before = (yield* rows).map(lifeOf)
     yield* service.signal("SIGHUP")
-    yield* settled(
+    yield* until(
       "all workers to be replaced after SIGHUP",
       (found) => found.length === before.length && !found.some((row) => before.includes(lifeOf(row)))
     )
@@ -75,6 +77,10 @@ export const make = ({ service, url }: UnderLoad.Started, secret: string, worker
     })
   return {
     hangUp,
+    settled: Effect.as(
+      until(`${workers} workers that serve`, (found) => found.length === workers),
+      []
+    ),
     restart: checked("restart", { kept: 0, started: workers, retired: workers }),
     reload: (parsers) =>
       Effect.gen(function* () {

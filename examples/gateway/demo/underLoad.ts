@@ -70,11 +70,19 @@ export const holds = (pid: number) => ({
   descriptors: readdirSync(`/proc/${pid}/fd`).length
 })
 
-/** The names of a process's threads, sorted: `libuv-worker`, `node-MainThread`, … */
+/** The names of a process's threads: `libuv-worker`, `aggregate 0`, … */
 export const threadNames = (pid: number): ReadonlyArray<string> =>
-  readdirSync(`/proc/${pid}/task`)
-    .map((task) => readFileSync(`/proc/${pid}/task/${task}/comm`, "latin1").trim())
-    .toSorted()
+  readdirSync(`/proc/${pid}/task`).map((task) => readFileSync(`/proc/${pid}/task/${task}/comm`, "latin1").trim())
+
+/** What is in the second list more often than in the first. */
+export const more = (before: ReadonlyArray<string>, after: ReadonlyArray<string>): ReadonlyArray<string> => {
+  const rest = [...before]
+  return after.filter((name) => {
+    const at = rest.indexOf(name)
+    if (at >= 0) rest.splice(at, 1)
+    return at < 0
+  })
+}
 
 /** Processes that were started with a variable of that value, whoever their parent is now. */
 export const startedWith = (variable: string): ReadonlyArray<number> =>
