@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import type { Line } from "../service/stage.ts"
 import { answering, begun, ended, stream, Who, workers } from "./operations.ts"
-import { lives, on, pass, patient, settle, slow, starting } from "./stage.ts"
+import { crash, lives, on, pass, patient, settle, slow, starting } from "./stage.ts"
 
 const spec = { name: "a", program: answering("1", 100), count: 1 } as const
 
@@ -75,6 +75,40 @@ describe("a worker with a lifetime", () => {
         [(yield* container.statistics).recycles, yield* workers(container)],
         [1, ["a 0: 0.2", "b 0: 3.1"]]
       )
+    }).pipe(on())
+  )
+
+  it.effect(
+    "with stop-first begins its next life after a restart of the group that runs, also one it is not part of [W14] [W6]",
+    () =>
+      Effect.gen(function* () {
+        const container = yield* Container.make({ strategy: "rest-for-one" })
+        const recycle = { maxLifetime: "1 second", order: "stop-first" } as const
+        yield* container.run({ name: "a", program: slow(200), count: 1, recycle })
+        yield* container.run({ name: "b", program: answering("1", 500), count: 1 })
+        yield* pass(1000)
+        yield* crash(1)
+        yield* pass(499)
+        assert.deepStrictEqual(yield* lives, ["b 1.2"])
+        yield* pass(1)
+        assert.deepStrictEqual(yield* lives, ["a 0.2", "b 1.2"])
+      }).pipe(on())
+  )
+
+  it.effect("that a reload has changed goes by the new one, counted from the same start [W14] [W11]", () =>
+    Effect.gen(function* () {
+      const container = yield* Container.make()
+      const service = { name: "a", program: patient, count: 1 }
+      yield* container.run({ ...service, recycle: { maxLifetime: "1 hour" } })
+      yield* pass(1000)
+      yield* container.reload((spawner) => spawner.run({ ...service, recycle: { maxLifetime: "3 seconds" } }))
+      yield* pass(1999)
+      assert.deepStrictEqual(yield* lives, ["a 0.1"])
+      yield* pass(1)
+      assert.deepStrictEqual(yield* lives, ["a 1.1"])
+      yield* container.reload((spawner) => spawner.run(service))
+      yield* pass(3_600_000)
+      assert.deepStrictEqual(yield* lives, ["a 1.1"])
     }).pipe(on())
   )
 

@@ -3,13 +3,16 @@
  *
  * @internal
  */
+import type { Resolved } from "../Recycle.ts"
+
 export class Age {
   /** When it became ready, in monotonic milliseconds. */
   readyAt: number | undefined = undefined
   /** How many requests were sent to it. */
   requests = 0
-  /** How long it may live, its jitter taken off; drawn once. */
+  /** How long it may live, its jitter taken off; drawn once for the limits there are. */
   lifetimeMillis: number | undefined = undefined
+  limits: Resolved | undefined = undefined
   /** It has reached a limit: somebody decides, or a replacement is on its way. */
   isDue = false
   /** How often that came to nothing, and until when it is let be. */

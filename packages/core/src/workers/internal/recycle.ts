@@ -49,10 +49,13 @@ export const look = (fleet: Fleet, place: Place): void => {
 
 const reached = (fleet: Fleet, life: Life, limits: Resolved, now: number): Limit | undefined => {
   const { age, signs } = life
-  if (limits.maxLifetimeMillis !== undefined) {
-    age.lifetimeMillis ??= Math.ceil(limits.maxLifetimeMillis * (1 - limits.jitter * chance(fleet)))
-    if (now - (age.readyAt ?? now) >= age.lifetimeMillis) return "lifetime"
+  // A reload may have brought a kept worker other limits.
+  if (age.limits !== limits) {
+    const { jitter, maxLifetimeMillis } = limits
+    age.limits = limits
+    age.lifetimeMillis = maxLifetimeMillis && Math.ceil(maxLifetimeMillis * (1 - jitter * chance(fleet)))
   }
+  if (age.lifetimeMillis !== undefined && now - (age.readyAt ?? now) >= age.lifetimeMillis) return "lifetime"
   if (limits.maxRequests !== undefined && age.requests >= limits.maxRequests) return "requests"
   if (limits.maxMemory === undefined) return undefined
   signs.look(now)
@@ -68,7 +71,8 @@ const nextLook = (life: Life, limits: Resolved, now: number): number | undefined
     ...(age.lifetimeMillis === undefined ? [] : [(age.readyAt ?? now) + age.lifetimeMillis - now]),
     ...(limits.maxMemory === undefined ? [] : [LOOK_MILLIS])
   ].filter((time) => time > 0)
-  return times.length === 0 ? undefined : Math.min(...times)
+  // What is left of a sum of fractions must not be waited for again and again.
+  return times.length === 0 ? undefined : Math.ceil(Math.min(...times))
 }
 
 const due = (fleet: Fleet, place: Place, life: Life, limit: Limit): void => {

@@ -108,6 +108,8 @@ const restartGroup = (fleet: Fleet, place: Place, exit: WorkerExit.WorkerExit): 
       Effect.sync(() => {
         group.running = false
         group.from = undefined
+        // A recycling may wait for it.
+        fleet.changed()
       })
     )
   )
