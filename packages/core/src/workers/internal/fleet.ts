@@ -72,6 +72,9 @@ export interface Setup {
   readonly decide: (fleet: Fleet, place: Place, exit: WorkerExit.WorkerExit) => void
 }
 
+/** Incidents are kept; what a worker says about its end may be of any length. */
+const MOST_DETAIL = 2000
+
 /** A place to be taken. */
 export interface Want {
   readonly spec: Resolved
@@ -222,10 +225,17 @@ export class Fleet {
     this.setup.changed()
   }
 
-  /** The next ready worker in turn, of those that match. */
+  /**
+   * Of the ready workers that match, the one whose turn is longest ago: in turn among themselves, whoever else is asked in
+   * between.
+   */
   pick(matches: (place: Place) => boolean): Place | undefined {
-    const ready = this.places.filter((place) => place.takesRequests && matches(place))
-    return ready[this.turn++ % Math.max(1, ready.length)]
+    let next: Place | undefined
+    for (const place of this.places) {
+      if (place.takesRequests && (next === undefined || place.turn < next.turn) && matches(place)) next = place
+    }
+    if (next !== undefined) next.turn = ++this.turn
+    return next
   }
 
   // ---------------------------------------------------------------------------
@@ -247,7 +257,8 @@ export class Fleet {
     const { facts, serviceOrdinal, spec } = place
     const worker = facts === undefined ? `${label(spec.name)} ${serviceOrdinal}` : WorkerContext.describePlace(facts)
     const at = this.clock.currentTimeMillisUnsafe()
-    this.incidents.add({ at, worker, life: facts?.generation ?? 0, what, detail: detail.replaceAll(/\s*\n\s*/g, " ") })
+    const text = detail.slice(0, MOST_DETAIL).replaceAll(/\s*\n\s*/g, " ")
+    this.incidents.add({ at, worker, life: facts?.generation ?? 0, what, detail: text })
   }
 
   kill(place: Place, reason: WorkerExit.KillReason): void {

@@ -29,7 +29,7 @@ export const armStartup = (fleet: Fleet, place: Place, life: Life): void => {
     if (!isLate()) return
     fleet.log(Effect.logWarning(`${fleet.nameOf(place)} was not ready within ${Duration.format(startupTimeout)}`))
     const call = startupFailed && (() => startupFailed(fleet.eventOf(place)))
-    fleet.hooks.ask("startupFailed", call, "kill", (decided) => {
+    fleet.hooks.ask("startupFailed", call, ["kill", "wait"], (decided) => {
       if (!isLate()) return
       fleet.note(place, "startup timeout", `not ready within ${Duration.format(startupTimeout)}: ${done[decided]}`)
       if (decided === "kill") fleet.kill(place, "startup timeout")
@@ -76,8 +76,9 @@ const missing = (
   fleet.log(Effect.logWarning(`${fleet.nameOf(place)} ${found} for ${Duration.format(timeout)}`))
   const { healthFailed } = fleet.setup.policy
   const call = healthFailed && (() => healthFailed({ ...fleet.eventOf(place), missing: what }))
-  fleet.hooks.ask("healthFailed", call, "kill", (decided) => {
-    if (place.life !== life) return
+  fleet.hooks.ask("healthFailed", call, ["kill", "wait"], (decided) => {
+    // What it does on its way out has limits of its own; and it may have been asked about twice.
+    if (place.life !== life || !place.isReady) return
     fleet.note(place, reasons[what], `${found} for ${Duration.format(timeout)}: ${done[decided]}`)
     if (decided === "kill") fleet.kill(place, reasons[what])
   })
@@ -88,7 +89,7 @@ export const invalid = (fleet: Fleet, place: Place, life: Life, error: InvalidMe
   fleet.log(Effect.logError(`${fleet.nameOf(place)}: ${error.message}`))
   const { invalidMessage } = fleet.setup.policy
   const call = invalidMessage && (() => invalidMessage({ ...fleet.eventOf(place), error }))
-  fleet.hooks.ask("invalidMessage", call, "kill", (decided) => {
+  fleet.hooks.ask("invalidMessage", call, ["kill", "keep"], (decided) => {
     if (place.life !== life) return
     fleet.note(place, "invalid message", `${error.detail}: ${done[decided]}`)
     if (decided === "kill") fleet.kill(place, "invalid message")

@@ -4,7 +4,8 @@
  * **Invariants**
  *
  * 1. A hook runs in a fiber of its own; what it throws is logged and changes nothing.
- * 2. A decision that does not come in time is the default, also where the hook cannot be interrupted.
+ * 2. A decision that does not come in time, or is none of those there are, is the default, also where the hook cannot be
+ *    interrupted.
  *
  * @internal
  */
@@ -12,6 +13,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Failure from "../../internal/failure.ts"
+import { quote } from "../../internal/quote.ts"
 import * as Patience from "./patience.ts"
 
 type Run = <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
@@ -31,18 +33,21 @@ export class Hooks {
     fiber.addObserver(() => void this.running.delete(fiber))
   }
 
-  /** What a hook says within its time; the default if it says nothing, or fails. */
+  /** What a hook says within its time; the first choice if it says nothing, or something else, or fails. */
   ask<A extends string>(
     name: string,
     call: (() => Effect.Effect<A, unknown>) | undefined,
-    fallback: A,
+    choices: readonly [A, A],
     act: (decided: A) => void
   ): void {
+    const [fallback] = choices
     if (call === undefined) return act(fallback)
     const asked = Patience.within(Effect.suspend(call), Patience.PATIENCE_MILLIS).pipe(
-      Effect.catchCause((cause) => Effect.as(Failure.log(`policy hook ${name} failed`, cause), Option.none<A>()))
+      Effect.map(Option.getOrElse(() => fallback)),
+      Effect.flatMap((said) => (choices.includes(said) ? Effect.succeed(said) : Effect.fail(instead(choices, said)))),
+      Effect.catchCause((cause) => Effect.as(Failure.log(`policy hook ${name} failed`, cause), fallback))
     )
-    this.run(Effect.map(asked, (said) => act(Option.getOrElse(said, () => fallback))))
+    this.run(Effect.map(asked, act))
   }
 
   /** Waits for those that still run, but not for ever: the container's scope is gone after this. */
@@ -54,3 +59,7 @@ export class Hooks {
     })
   })
 }
+
+/** A hook that was written without types may say anything. */
+const instead = (choices: readonly [string, string], said: unknown): string =>
+  `wanted ${choices.map(quote).join(" or ")}, found ${typeof said === "string" ? quote(said.slice(0, 64)) : typeof said}`

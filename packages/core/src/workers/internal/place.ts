@@ -47,6 +47,8 @@ export class Place {
   /** Grows from place to place: who was started after whom. A replacement takes it over. */
   order: number
   role: Child.Role
+  /** When it was picked last, counted in picks. */
+  turn = 0
   private readonly frames: ReadonlyArray<Frame>
   private readonly kind: Backend.Shape["kind"]
   state: Child.State = State.Starting()

@@ -76,7 +76,9 @@ export const take = (
 ): ReadonlyArray<Place> | SpawnError => {
   const closed = whenClosed(fleet, wants[0]?.spec.name ?? fleet.setup.name)
   if (closed !== undefined) return closed
-  const isTaken = (key: string): boolean => fleet.places.some((place) => place.spec.key === key && !leaving.has(place))
+  // Beside a rollout who is retired may still be there, and may stay for ever: one that not even a kill has ended.
+  const isFree = (place: Place): boolean => leaving.has(place) || (role === "OnTrial" && place.isDismissed)
+  const isTaken = (key: string): boolean => fleet.places.some((place) => place.spec.key === key && !isFree(place))
   const clash = ChildSpec.clashOf(
     wants.map(({ spec }) => spec),
     isTaken

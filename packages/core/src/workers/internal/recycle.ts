@@ -80,7 +80,7 @@ const due = (fleet: Fleet, place: Place, life: Life, limit: Limit): void => {
   fleet.disarm(life.age)
   const { recycling } = fleet.setup.policy
   const call = recycling && (() => recycling({ ...fleet.eventOf(place), limit }))
-  fleet.hooks.ask("recycling", call, "recycle", (decided) => {
+  fleet.hooks.ask("recycling", call, ["recycle", "wait"], (decided) => {
     if (!isCandidate(place, life)) return
     if (decided === "wait") return rest(fleet, place, life)
     fleet.log(Effect.logInfo(`${fleet.nameOf(place)} is recycled: it has reached its limit of ${limit}`))
@@ -105,7 +105,7 @@ const replace = (fleet: Fleet, place: Place, life: Life): Effect.Effect<void> =>
   const body = (ticket: Ticket): Effect.Effect<unknown, OperationError> =>
     Effect.suspend(() => {
       if (!isCandidate(place, life)) return Effect.void
-      return isFirst ? spawnFirst(fleet, ticket, place) : stopFirst(fleet, ticket, place, life)
+      return isFirst ? spawnFirst(fleet, ticket, place) : stopFirst(fleet, ticket, place)
     })
   return operate(fleet, "recycle", body, true).pipe(
     Effect.asVoid,
@@ -131,12 +131,12 @@ const spawnFirst = (fleet: Fleet, ticket: Ticket, place: Place): Effect.Effect<u
   return Rollout.run(fleet, { operation: "recycle", ticket, graceMillis: fleet.setup.graceMillis, plan })
 }
 
-const stopFirst = (fleet: Fleet, ticket: Ticket, place: Place, life: Life): Effect.Effect<unknown, OperationError> =>
+const stopFirst = (fleet: Fleet, ticket: Ticket, place: Place): Effect.Effect<unknown, OperationError> =>
   Effect.gen(function* () {
     place.inGroup = true
     yield* Stopping.stopPlaces(fleet, [place], Stopping.limits(fleet, fleet.setup.graceMillis, "recycled"), false)
     // One that not even a kill has ended is on its own; its exit is decided on when it comes.
-    if (place.life === life) place.inGroup = false
+    if (place.isLive) place.inGroup = false
     // A restart of its group begins it in its order.
     yield* fleet.watchers.until(
       () => !fleet.group.running || place.state._tag !== "BackingOff" || isOver(fleet, ticket)

@@ -121,7 +121,8 @@ const runGroup = (fleet: Fleet): Effect.Effect<void> =>
     yield* Effect.yieldNow
     while (group.from !== undefined && fleet.phase === "Open") {
       const from = group.from
-      const members = fleet.serving.filter((one) => one.order >= from)
+      // Who came to serve after the failure, in the place of one that was replaced, was not there to fail with it.
+      const members = fleet.serving.filter((one) => one.inGroup && one.order >= from)
       const { exit, place } = group.cause!
       group.from = undefined
       yield* Stopping.stopPlaces(fleet, members, Stopping.limits(fleet, fleet.setup.graceMillis, "group restart"), true)
