@@ -80,7 +80,7 @@ describe("a restart", () => {
             return yield* container.size
           })
           const run = Effect.scoped(story).pipe(Effect.provide(TestContainer.layer), quietly([]))
-          const { outcome } = yield* FiberExplorer.run(run, { seed, preempt: 0 })
+          const { outcome } = yield* FiberExplorer.run(run, { seed })
           if (outcome._tag !== "Ended" || outcome.exit._tag === "Failure") {
             return assert.fail(`seed ${seed}: ${FiberExplorer.why(outcome)}`)
           }

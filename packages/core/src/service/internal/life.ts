@@ -36,6 +36,7 @@ import * as TaskRegistry from "../../tasks/TaskRegistry.ts"
 import { WorkerContext } from "../../workers/WorkerContext.ts"
 import type { GuardShape } from "../Guard.ts"
 import type { Stage } from "../Lifecycle.ts"
+import { awaitEnd } from "./awaitEnd.ts"
 import { Changes } from "./changes.ts"
 import type { Course, Fault, StartStep } from "./course.ts"
 import { Crew } from "./crew.ts"
@@ -131,7 +132,7 @@ export class Life implements Course {
     const isStopping = (): boolean => this.reason !== undefined
     this.reload = new Reload({ context: this.context, isStopping, changed: () => this.changed() })
     // The first to wait is the first to be woken, on the spot.
-    this.log(Effect.map(this.root.awaitRequested, () => this.beginTimeline()))
+    this.log(Effect.map(this.root.awaitRequested, () => this.begun()))
     this.stopListening = this.root.listenUnsafe((phase) => {
       if (phase._tag === "Forced") this.onForced()
     })
@@ -197,12 +198,16 @@ export class Life implements Course {
   // The time line
   // ---------------------------------------------------------------------------
 
-  /** t0. Runs inside the request itself: whoever asks may block the loop in the next instruction. */
-  private beginTimeline(): void {
+  /**
+   * The time line, from t0. Begun inside the request itself: whoever asks may block the loop in the next instruction. Where a
+   * scheduler preempts, others woken by the same request may come before that, and begin it.
+   */
+  private begun(): Timeline {
+    if (this.timeline !== undefined) return this.timeline
     if (this.workforce.size > 0) this.budget = ShutdownPlan.withWorkers(this.budget)
     const given = this.givenNanos()
     if (given !== undefined) this.budget = ShutdownPlan.within(this.budget, given)
-    this.timeline = ShutdownPlan.timeline(this.budget, this.nowNanos())
+    const timeline = (this.timeline = ShutdownPlan.timeline(this.budget, this.nowNanos()))
     this.stage = "stopping"
     this.requestedAt = this.clock.currentTimeMillisUnsafe()
     this.liveAtRequest = this.tasks.snapshotUnsafe()
@@ -211,11 +216,12 @@ export class Life implements Course {
     this.tellGuard()
     this.feed.requested(this.reason === undefined ? "" : ShutdownReason.describe(this.reason))
     this.changed()
+    return timeline
   }
 
   private onForced(): void {
-    if (this.timeline === undefined) return
-    this.timeline.force(this.nowNanos())
+    if (this.reason === undefined) return
+    this.begun().force(this.nowNanos())
     this.root.setDeadlineUnsafe(this.visibleDeadline())
     this.tellGuard()
     this.feed.forced()
@@ -225,8 +231,8 @@ export class Life implements Course {
   /** When a phase must have ended. */
   deadlineNanos(phase: PhaseName): bigint {
     // Who waits for the force may be woken before our listener is called; the time line must not be behind.
-    if (this.root.phaseUnsafe()._tag === "Forced") this.timeline!.force(this.nowNanos())
-    return this.timeline!.deadlineNanos(phase)
+    if (this.root.phaseUnsafe()._tag === "Forced") this.begun().force(this.nowNanos())
+    return this.begun().deadlineNanos(phase)
   }
 
   /** Until the tasks' deadline everybody sees that one; afterwards each phase its own. */
@@ -250,7 +256,7 @@ export class Life implements Course {
   enter(phase: PhaseName): () => void {
     const started = this.nowNanos()
     this.phase = phase
-    this.timeline!.enter(phase, started)
+    this.begun().enter(phase, started)
     this.root.setDeadlineUnsafe(this.visibleDeadline())
     this.tellGuard()
     this.feed.phase(phase)
@@ -386,13 +392,9 @@ export class Life implements Course {
   /** Tells the guard when the process must be gone, with which code, and what to say then. */
   private tellGuard(): void {
     this.guard.update({
-      deadlineNanos: this.timeline!.endNanos(),
+      deadlineNanos: this.begun().endNanos(),
       exitCode: Results.exitCode(this, true),
       report: Results.dump(this, GUARD_LINES)
     })
   }
 }
-
-/** Waits for the end of a fiber; being interrupted meanwhile leaves the fiber alone. */
-export const awaitEnd = (fiber: Fiber.Fiber<unknown, unknown>): Effect.Effect<void> =>
-  Effect.callback((resume) => Effect.sync(fiber.addObserver(() => resume(Effect.void))))
