@@ -138,7 +138,9 @@ export class Settings extends Context.Service<Settings, Shape>()("gateway/Settin
       parsers: yield* declared.parsers.resolve(undefined),
       processes,
       threads: yield* declared.threads.resolve(undefined),
-      memory: (yield* declared.memory.resolve(undefined)) ?? `/dev/shm/selvedge-gateway-${process.getuid?.() ?? 0}`,
+      memory: Path.resolve(
+        (yield* declared.memory.resolve(undefined)) ?? `/dev/shm/selvedge-gateway-${process.getuid?.() ?? 0}`
+      ),
       healthTimeout: yield* declared.healthTimeout.resolve(undefined),
       recycleEvery: yield* declared.recycleEvery.chosen(undefined),
       maxWorkerMemory: yield* declared.maxWorkerMemory.chosen(undefined),

@@ -81,6 +81,7 @@ const environment = (stage: Stage, start: "first" | "second"): Readonly<Record<s
   GATEWAY_PORT: stage.broken === "start" ? "70000" : "0",
   GATEWAY_DB: start === "second" && stage.broken === "restore" ? `${stage.folder}/other.sqlite` : databaseOf(stage),
   GATEWAY_WORKERS: String(SHARDS),
+  GATEWAY_PARSERS: "1",
   GATEWAY_SNAPSHOT_EVERY: "1 second",
   GATEWAY_STREAM_EVERY: "100 millis",
   SELVEDGE_SHUTDOWN_BUDGET: `${BUDGET_MILLIS}ms`,
