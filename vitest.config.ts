@@ -8,7 +8,12 @@ process.env["NODE_COMPILE_CACHE"] ??= fileURLToPath(new URL("node_modules/.cache
 const ssr = { resolve: { conditions: ["@selvedge/source", "node"] } }
 
 // Tests that start many threads and processes, and whose times are generous: two files at once.
-const workers = ["packages/node/test/{memory,model,ring,workers}/**/*.test.ts", "examples/gateway/test/kill.test.ts"]
+const workers = [
+  "packages/node/test/{memory,model,ring,workers}/**/*.test.ts",
+  "packages/core/test/model/killed/*.test.ts",
+  "packages/testing/test/processes/**/*.test.ts",
+  "examples/gateway/test/kill.test.ts"
+]
 // Tests that measure when processes end, or how long a loop was blocked: they run alone, after the others.
 const processes = [
   "packages/node/test/{admin,diagnostics,http,main}/**/*.test.ts",

@@ -73,7 +73,17 @@ export interface StressReport {
 
 type AnyModel = Model<unknown, Threads<unknown>>
 
-const load = async (reference: ModelReference): Promise<AnyModel> => {
+/**
+ * The model a reference stands for, as far as it can be checked without running it.
+ *
+ * **Errors**
+ *
+ * Rejects with `ModelError` when there is no such export, or it is no model.
+ *
+ * @category threads
+ * @since 0.1.0
+ */
+export const loadModel = async (reference: ModelReference): Promise<Model<unknown, Threads<unknown>>> => {
   if (typeof reference.module !== "string") {
     const message = "module: wanted the URL of a module as text (`new URL(…).href`)."
     throw new ModelError({ reason: "options", message })
@@ -86,6 +96,7 @@ const load = async (reference: ModelReference): Promise<AnyModel> => {
       message: `${reference.module} has no model called ${JSON.stringify(reference.name)}.`
     })
   }
+  definitionsOf(model as AnyModel)
   return model as AnyModel
 }
 
@@ -167,7 +178,7 @@ export const replayOnThreads = async (
   schedule: string,
   options: { readonly timeoutMillis?: number | undefined } = {}
 ): Promise<ThreadReplay> => {
-  const model = await load(reference)
+  const model = await loadModel(reference)
   const script = scriptOf(model, schedule)
   const names = Object.keys(model.threads)
   const state = model.setup(silent)
@@ -258,7 +269,7 @@ export const stressOnThreads = async (
   if (!(options.seconds >= 0)) {
     throw new ModelError({ reason: "options", message: `seconds: wanted a number >= 0, found ${options.seconds}.` })
   }
-  const model = await load(reference)
+  const model = await loadModel(reference)
   for (const definition of definitionsOf(model)) {
     if (!definition.daemon && definition.after < 0) continue
     throw new ModelError({
