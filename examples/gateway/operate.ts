@@ -151,7 +151,7 @@ const run = Effect.fnUntraced(function* (options: Options) {
     code !== 0 && `exit code ${code}: ${gateway.service.lastWord()}`
   ].filter((one) => one !== false)
   const { first: _, ...counted } = tally
-  const { goneAfterMillis, probes, unready } = verdict
+  const { answers, goneAfterMillis, probes, unready } = verdict
   return {
     ...options,
     ...counted,
@@ -160,6 +160,7 @@ const run = Effect.fnUntraced(function* (options: Options) {
     before,
     after,
     probes,
+    answers,
     unready,
     goneAfterMillis,
     violations
