@@ -39,7 +39,7 @@ import * as path from "node:path"
 import * as Control from "./internal/control.ts"
 import * as Files from "./internal/files.ts"
 import * as Layout from "./internal/layout.ts"
-import { attaching, door, millisOf, taken } from "./internal/joining.ts"
+import { attaching, door, millisOf, refuseUnknown, taken } from "./internal/joining.ts"
 import type * as Native from "./internal/native.ts"
 import * as Outward from "./internal/outward.ts"
 import { attempt, type SpaceError, underMutex } from "./internal/attempts.ts"
@@ -190,7 +190,7 @@ export type MappingError = MappingUnavailable | SpaceError
  * @since 0.1.0
  */
 export const layerMapped = (options: Options): Layer.Layer<SharedMemory | MappedMemory, MappingError> =>
-  layerOf(options, (door, file) =>
+  layerOf(options, knownOptions, (door, file) =>
     attempt(() => {
       const { leftovers = "adopt", maxParticipants = 16 } = options
       if (!Control.isParticipants(maxParticipants)) {
@@ -213,15 +213,28 @@ export const layerMapped = (options: Options): Layer.Layer<SharedMemory | Mapped
  * @since 0.1.0
  */
 export const layerAttached = (options: AttachOptions): Layer.Layer<SharedMemory | MappedMemory, MappingError> =>
-  layerOf(options, (door, file) => attaching(door, file, millisOf(options.timeout)))
+  layerOf(options, knownAttachOptions, (door, file) =>
+    Effect.flatMap(millisOf(options.timeout), (millis) => attaching(door, file, millis))
+  )
+
+const knownOptions: Record<keyof Options, true> = {
+  directory: true,
+  name: true,
+  maxParticipants: true,
+  leftovers: true
+}
+const knownAttachOptions: Record<keyof AttachOptions, true> = { directory: true, name: true, timeout: true }
 
 const layerOf = (
-  { directory, name }: { readonly directory: string; readonly name: string },
+  options: { readonly directory: string; readonly name: string },
+  known: Readonly<Record<string, true>>,
   opened: (door: Native.Door, file: string) => Effect.Effect<Control.Control, SpaceError>
 ): Layer.Layer<SharedMemory | MappedMemory, MappingError> =>
   Layer.effectContext(
     Effect.gen(function* () {
       const native = yield* door
+      const { directory, name } = options
+      yield* refuseUnknown(options, known)
       yield* attempt(() => Files.checkSpaceName(name))
       yield* attempt(() => Files.prepareDirectory(directory))
       const signals = yield* Queue.sliding<void>(1)
@@ -286,7 +299,11 @@ export const open = (
   name: string,
   options?: { readonly timeout?: Duration.Input | undefined }
 ): Effect.Effect<SharedArrayBuffer, SpaceError, MappedMemory | Scope.Scope> =>
-  Effect.flatMap(MappedMemory, ({ core }) => core.open(name, millisOf(options?.timeout)))
+  Effect.gen(function* () {
+    const { core } = yield* MappedMemory
+    yield* refuseUnknown(options, { timeout: true })
+    return yield* core.open(name, yield* millisOf(options?.timeout))
+  })
 
 /**
  * The name to open a region by in another process; it can be sent to a child as it is.

@@ -30,7 +30,7 @@ const leftOver = Effect.fnUntraced(function* (change: (file: string) => void) {
   yield* Effect.promise(() => owner.killed())
   const file = path.join(directory, "test")
   change(file)
-  return { directory, name: "test", file }
+  return { place: { directory, name: "test" }, file }
 })
 
 const writeWord = (file: string, word: number, value: number): void => {
@@ -67,9 +67,9 @@ describe("a space", () => {
   it.live("is removed by its owner, with what the dead have left in it [P2]", () =>
     Effect.gen(function* () {
       const left = yield* leftOver(() => undefined)
-      assert.deepStrictEqual(fs.readdirSync(left.directory).toSorted(), ["test", "test.1"])
-      yield* Effect.scoped(Layer.build(MappedMemory.layerMapped(left)))
-      assert.deepStrictEqual(fs.readdirSync(left.directory), [])
+      assert.deepStrictEqual(fs.readdirSync(left.place.directory).toSorted(), ["test", "test.1"])
+      yield* Effect.scoped(Layer.build(MappedMemory.layerMapped(left.place)))
+      assert.deepStrictEqual(fs.readdirSync(left.place.directory), [])
     }).pipe(Effect.scoped)
   )
 
@@ -157,7 +157,7 @@ describe("what is there already", () => {
       Effect.gen(function* () {
         const left = yield* leftOver(change)
         const before = wanted === "kind" ? undefined : fs.readFileSync(left.file)
-        const error = yield* failureOf(MappedMemory.layerMapped(left))
+        const error = yield* failureOf(MappedMemory.layerMapped(left.place))
         assert.strictEqual(differs(error), wanted, error.message)
         assert.match(error.message, /wanted .*, found /)
         if (before !== undefined) assert.deepStrictEqual(fs.readFileSync(left.file), before)
@@ -179,10 +179,10 @@ describe("what is there already", () => {
     Effect.gen(function* () {
       const left = yield* leftOver(() => undefined)
       const regions = Effect.scoped(Effect.as(MappedMemory.open("numbers", { timeout: 0 }), "open"))
-      const adopted = yield* Effect.scoped(Effect.provide(regions, MappedMemory.layerMapped(left)))
+      const adopted = yield* Effect.scoped(Effect.provide(regions, MappedMemory.layerMapped(left.place)))
       assert.strictEqual(adopted, "open")
       const again = yield* leftOver(() => undefined)
-      const layer = MappedMemory.layerMapped({ ...again, leftovers: "replace" })
+      const layer = MappedMemory.layerMapped({ ...again.place, leftovers: "replace" })
       const replaced = yield* Effect.flip(Effect.scoped(Effect.provide(regions, layer)))
       assert.strictEqual(replaced._tag, "NotThere")
     }).pipe(Effect.scoped)
@@ -212,7 +212,7 @@ describe("attaching", () => {
       const message = yield* messageOf(MappedMemory.layerAttached({ directory, name: "test", timeout: 50 }))
       assert.match(message, /wanted a space with a living owner \(no file\), found none within \d+ ms/)
       const left = yield* leftOver(() => undefined)
-      const dead = yield* messageOf(MappedMemory.layerAttached({ ...left, timeout: 50 }))
+      const dead = yield* messageOf(MappedMemory.layerAttached({ ...left.place, timeout: 50 }))
       assert.match(dead, /wanted a space with a living owner \(no living owner\), found none within \d+ ms/)
     }).pipe(Effect.scoped)
   )

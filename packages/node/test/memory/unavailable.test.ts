@@ -103,6 +103,25 @@ describe("where there is no room", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.live("no descriptor left is an error of the allocation, and the next one has its region [P5]", () =>
+    Effect.map(freshDirectory, (directory) => {
+      const crowd = quoted(command([], directory, "crowd"))
+      const told = run(["sh", "-c", `ulimit -n 64 && exec ${crowd}`])
+      assert.match(told.error, /^no region of 8 bytes: wanted open .*test\.1, found EMFILE/)
+      assert.deepStrictEqual(told.files, [])
+      assert.isTrue(told.local)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("a file that may not grow so far is an error that leaves nothing, and no signal [P5]", () =>
+    Effect.map(freshDirectory, (directory) => {
+      const attempt = quoted(command([], directory, "try"))
+      const told = run(["sh", "-c", `ulimit -f 16 && exec ${attempt}`])
+      assert.match(told.error, /its space left differs: wanted room for it, found EFBIG/)
+      assert.deepStrictEqual(told.files, [])
+    }).pipe(Effect.scoped)
+  )
+
   it.live("a directory that cannot be made is refused [P5]", () =>
     Effect.sync(() => {
       const told = run(command([], "/proc/selvedge", "try"))

@@ -31,13 +31,21 @@ export type SpaceError =
 
 const errors = [FileRefused, InvalidSpace, MappingFailed, NotThere, RegionTaken, SpaceBusy, SpaceFull, SpaceTaken]
 
-/** Runs what throws those errors, or `NativeError`; anything else it throws is a defect. */
+/** An error of a system call that Node made, such as `EMFILE` of `open`. */
+const isOfSystem = (error: unknown): error is NodeJS.ErrnoException =>
+  error instanceof Error && "syscall" in error && "code" in error
+
+/** Runs what throws those errors, `NativeError`, or errors of system calls; anything else it throws is a defect. */
 export const attempt = <A>(run: () => A): Effect.Effect<A, SpaceError> =>
   Effect.suspend(() => {
     try {
       return Effect.succeed(run())
     } catch (error) {
       if (error instanceof NativeError) return Effect.fail(new MappingFailed({ wanted: error.call, found: error.code }))
+      if (isOfSystem(error)) {
+        const wanted = [error.syscall, error.path].filter((word) => word !== undefined).join(" ")
+        return Effect.fail(new MappingFailed({ wanted, found: String(error.code) }))
+      }
       return errors.some((known) => error instanceof known) ? Effect.fail(error as SpaceError) : Effect.die(error)
     }
   })

@@ -57,11 +57,14 @@ export const refusedBy = (file: string, error: unknown): unknown => {
   switch (codeOf(error)) {
     case "EACCES":
     case "EPERM":
+    case "EROFS":
       return new FileRefused({ path: file, differs: "permission", wanted: "read and write", found: codeOf(error) })
     case "ELOOP":
       return new FileRefused({ path: file, differs: "kind", wanted: "a file", found: "a symbolic link" })
     case "EISDIR":
       return new FileRefused({ path: file, differs: "kind", wanted: "a file", found: "a directory" })
+    case "ENXIO":
+      return new FileRefused({ path: file, differs: "kind", wanted: "a file", found: "a socket" })
     case "ENOSPC":
     case "EFBIG":
     case "EDQUOT":
@@ -83,7 +86,8 @@ export const prepareDirectory = (directory: unknown): void => {
     fs.mkdirSync(directory, { mode: 0o700 })
   } catch (error) {
     const code = codeOf(error)
-    if (code === "ENOENT" || code === "ENOTDIR") refuse("directory", "a directory it can be made in", code)
+    if (code === "ENOENT" || code === "ENOTDIR" || code === "ENAMETOOLONG")
+      refuse("directory", "a directory it can be made in", code)
     if (code !== "EEXIST") throw refusedBy(directory, error)
   }
   const found = fs.lstatSync(directory)
@@ -206,13 +210,22 @@ const readSeal = (fd: number): (Seal & { readonly version: number }) | undefined
 
 /** Opens a region's file that somebody else made, or says what differs. */
 export const openRegion = (file: string, wanted: Seal): number => {
-  const fd = openFile(file, 0)
+  const fd = openThere(file)
   try {
     checkRegion(file, fd, wanted)
     return fd
   } catch (error) {
     fs.closeSync(fd)
     throw error
+  }
+}
+
+const openThere = (file: string): number => {
+  try {
+    return openFile(file, 0)
+  } catch (error) {
+    if (codeOf(error) !== "ENOENT") throw error
+    throw new FileRefused({ path: file, differs: "kind", wanted: "a file", found: "none" })
   }
 }
 
@@ -238,6 +251,6 @@ export const removeRegion = (file: string, wanted: Seal): void => {
     fs.unlinkSync(file)
   } catch (error) {
     // Another one's, or gone: invariant 1.
-    if (!(error instanceof FileRefused) && codeOf(error) !== "ENOENT") throw error
+    if (!(error instanceof FileRefused)) throw error
   }
 }

@@ -3,19 +3,31 @@
  *
  * @internal
  */
+import * as Setting from "@selvedge/core/config/Setting"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { MappingUnavailable, NotThere } from "../MappingError.ts"
+import { InvalidSpace, MappingUnavailable, NotThere } from "../MappingError.ts"
 import * as Control from "./control.ts"
 import * as Native from "./native.ts"
 import { attempt, type SpaceError, underMutex } from "./attempts.ts"
 import { release, SpaceCore } from "./space.ts"
 import * as Watcher from "./watcher.ts"
 
+const checkTimeout = Setting.durationOption("timeout", { min: 0, max: "Infinity" })
+
+const invalid = ({ allowed, option, value }: Setting.InvalidSetting): InvalidSpace =>
+  new InvalidSpace({ field: option, wanted: allowed, found: value })
+
 /** The time for attaching, in milliseconds. */
-export const millisOf = (timeout: Duration.Input | undefined): number =>
-  Duration.toMillis(Duration.fromInputUnsafe(timeout ?? "5 seconds"))
+export const millisOf = (timeout: Duration.Input | undefined): Effect.Effect<number, InvalidSpace> =>
+  Effect.mapError(Effect.map(checkTimeout(timeout ?? "5 seconds"), Duration.toMillis), invalid)
+
+/** Refuses options that nobody knows. */
+export const refuseUnknown = (
+  options: object | undefined,
+  known: Readonly<Record<string, true>>
+): Effect.Effect<void, InvalidSpace> => Effect.mapError(Setting.refuseUnknown(options ?? {}, known), invalid)
 
 const ATTACH_MILLIS = 20
 

@@ -53,6 +53,9 @@ interface Held {
 
 const ATTACH_MILLIS = 20
 
+/** There is no region of that name. */
+const NONE = Effect.succeed(-1)
+
 export class SpaceCore {
   readonly control: Control.Control
   readonly row: number
@@ -206,18 +209,25 @@ export class SpaceCore {
       const seal = Control.sealOf(control, region)
       const file = Files.regionPath(control.path, seal.serial)
       const map = attempt(() => this.map(() => Files.openRegion(file, seal), seal.bytes))
-      return Effect.map(
-        Effect.onError(map, () => this.unmarkLater(region)),
-        (mapped) => {
+      return Effect.matchEffect(map, {
+        // Its maker may have removed it since it was found: then there is none.
+        onFailure: (error) => Effect.flatMap(this.takeBack(region), (isThere) => (isThere ? Effect.fail(error) : NONE)),
+        onSuccess: (mapped) => {
           this.hold(region, { ...mapped, made: false, count: 1 })
-          return region
+          return Effect.succeed(region)
         }
-      )
+      })
     })
   }
 
-  private unmarkLater(region: number): Effect.Effect<void> {
-    return Effect.ignore(underMutex(this.control, () => Layout.clearOpened(this.words, this.row, region)))
+  /** A region that could not be opened; answers whether it is there. */
+  private takeBack(region: number): Effect.Effect<boolean> {
+    const change = underMutex(this.control, () => {
+      const isThere = this.words[Layout.regionWord(region)] === Layout.OPEN
+      Layout.clearOpened(this.words, this.row, region)
+      return isThere
+    })
+    return Effect.orElseSucceed(change, () => true)
   }
 
   private release(region: number): Effect.Effect<void> {
