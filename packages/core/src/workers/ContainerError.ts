@@ -117,14 +117,15 @@ export class RolloutFailed extends Schema.TaggedError<RolloutFailed>()("RolloutF
   operation: Schema.Literals(["restart", "reload", "scale", "recycle"]),
   service: Schema.String,
   serviceOrdinal: Schema.Int,
-  /** It was killed at its startup timeout, or it ended by itself. */
+  /** It was killed at its startup timeout, or it ended by itself; or it was to be kept and was not ready for as long. */
   reason: Schema.Literals(["NotReadyInTime", "Ended"]),
-  /** How its life on trial ended. */
-  exit: WorkerExit
+  /** How its life on trial ended; undefined for one that was to be kept. */
+  exit: Schema.UndefinedOr(WorkerExit)
 }) {
   override get message(): string {
     const worker = `${label(this.service)} ${this.serviceOrdinal}`
-    return `the ${this.operation} failed and the old workers serve on: ${worker} on trial ${describe(this.exit)}`
+    const why = this.exit === undefined ? "is kept and not ready, and no other is" : `on trial ${describe(this.exit)}`
+    return `the ${this.operation} failed and the old workers serve on: ${worker} ${why}`
   }
 }
 

@@ -6,6 +6,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Backend from "@selvedge/core/workers/Backend"
 import * as Container from "@selvedge/core/workers/Container"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import type { Line } from "../service/stage.ts"
 import { answering, begun, completed, ended, Who } from "./operations.ts"
 import * as Puppets from "./puppets.ts"
@@ -101,6 +102,51 @@ describe("a restart of the group", () => {
         assert.deepStrictEqual([puppets.at(2).heard, puppets.at(3).heard], [[], []])
       })
     )
+  )
+})
+
+describe("a worker that is kept, and is down when another goes", () => {
+  const scaled = (puppets: ReturnType<typeof Puppets.stage>) =>
+    Effect.gen(function* () {
+      const container = yield* Container.make({ grace: 100 })
+      const spec = { name: "a", program: Puppets.program, startupTimeout: "1 second" } as const
+      yield* container.run({ ...spec, count: 2 })
+      yield* puppets.isReady(1)
+      return { container, scale: yield* begun(Effect.exit(container.scale("a", 1))) }
+    })
+
+  it.effect("is waited for: its service is never without a ready one [W14] [W11]", () =>
+    withPuppets((puppets) =>
+      Effect.gen(function* () {
+        const { container, scale } = yield* scaled(puppets)
+        yield* pass(500)
+        assert.deepStrictEqual(yield* rows(container), ["0.1 Serving Starting", "1.1 Serving Ready"])
+        yield* puppets.isReady(0)
+        assert.deepStrictEqual(yield* rows(container), ["0.1 Serving Ready", "1.1 Retired Stopping"])
+        yield* pass(100)
+        yield* pass(1000)
+        assert.isTrue(ended(scale))
+      })
+    )
+  )
+
+  it.effect(
+    "is waited for as long as a start may take; then the other serves on, and the error names it [W14] [W11]",
+    () =>
+      withPuppets((puppets) =>
+        Effect.gen(function* () {
+          const { container, scale } = yield* scaled(puppets)
+          yield* walk(1000)
+          const exit = yield* Fiber.join(scale)
+          assert.include(String(exit), "the scale failed and the old workers serve on: a 0 is kept and not ready")
+          assert.deepStrictEqual((yield* rows(container))[1], "1.1 Serving Ready")
+          // The next one finds it ready again, and has its way at once.
+          yield* puppets.act(() => puppets.at(0).end(Puppets.crashed))
+          yield* puppets.isReady(0)
+          yield* begun(Effect.exit(container.scale("a", 1)))
+          assert.deepStrictEqual(yield* rows(container), ["0.2 Serving Ready", "1.1 Retired Stopping"])
+        })
+      )
   )
 })
 

@@ -2,7 +2,7 @@
  * A rollout: new places on trial, then in one turn promoted, and those they replace retired.
  *
  * ```text
- *   taken, all or none ──▶ begun ──▶ all ready ──▶ promoted; the old told to stop ──▶ the old gone
+ *   taken, all or none ──▶ begun ──▶ all ready, nobody bare ──▶ promoted; the old told to stop ──▶ the old gone
  *                            │ one ended, nobody waits, the container stops
  *                            └──▶ taken back: told to stop, gone; the old were not touched
  * ```
@@ -11,10 +11,12 @@
  *
  * - 2: `promote` is called only in the turn in which all on trial were seen ready.
  * - 4: nothing of the old is touched before that turn.
- * - 5: promotion and retirement are one turn: no request finds neither.
+ * - 5: promotion and retirement are one turn: no request finds neither. A service that keeps workers of which none is ready is
+ *   _bare_ without those that are retired: these are kept until one is, for as long as a start may take, and then for good.
  *
  * @internal
  */
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { Child } from "../Child.ts"
 import type { Resolved } from "../ChildSpec.ts"
@@ -64,13 +66,17 @@ export const run = (fleet: Fleet, options: Options): Effect.Effect<Outcome, Oper
     const started: ReadonlyArray<Child> = trial.map((place: Place) => fleet.childOf(place))
     const kept = plan.kept.map(({ place }) => fleet.childOf(place))
     yield* beginTrial(fleet, ticket, trial)
+    const patience: Patience = { until: undefined }
+    const look = (): Verdict => verdictOnAll(fleet, ticket, plan, trial, patience)
     // Whoever waits is woken a moment after what it waits for: what was true then is looked at again.
-    while (verdict(fleet, ticket, trial) === "wait")
-      yield* fleet.watchers.until(() => verdict(fleet, ticket, trial) !== "wait")
-    const found = verdict(fleet, ticket, trial)
+    let found = look()
+    while (found === "wait") {
+      yield* whileWaiting(fleet, look, patience)
+      found = look()
+    }
     if (found !== "ready") {
       yield* takeBack(fleet, trial, graceMillis)
-      return yield* found === "over" ? giveUp(fleet) : Effect.fail(failed(operation, found as Place))
+      return yield* found === "over" ? giveUp(fleet) : Effect.fail(failed(operation, found))
     }
     promote(fleet, plan, trial, graceMillis)
     const left = yield* retire(fleet, plan.retiring, graceMillis)
@@ -101,7 +107,48 @@ const beginTrial = (fleet: Fleet, ticket: Ticket, trial: ReadonlyArray<Place>): 
   })
 
 /** What is to be done: wait, promote, give up, or take back because of one. */
-const verdict = (fleet: Fleet, ticket: Ticket, trial: ReadonlyArray<Place>): "wait" | "ready" | "over" | Place => {
+type Verdict = "wait" | "ready" | "over" | Place
+
+/** Until when those that are kept are waited for, once they are. */
+interface Patience {
+  until: number | undefined
+}
+
+const verdictOnAll = (
+  fleet: Fleet,
+  ticket: Ticket,
+  plan: Plan,
+  trial: ReadonlyArray<Place>,
+  patience: Patience
+): Verdict => {
+  const found = verdict(fleet, ticket, trial)
+  const late = found === "ready" ? bare(fleet, plan, trial) : undefined
+  if (late === undefined) return found
+  patience.until ??= fleet.nowMillis() + Duration.toMillis(late.spec.startupTimeout)
+  return fleet.nowMillis() < patience.until ? "wait" : late
+}
+
+/** Who is not ready although its service would have no other ready worker after the promotion (invariant 5). */
+const bare = (fleet: Fleet, plan: Plan, trial: ReadonlyArray<Place>): Place | undefined => {
+  const retiring = new Set(plan.retiring)
+  const others = [...fleet.serving.filter((place) => !retiring.has(place)), ...trial]
+  for (const place of retiring) {
+    if (!place.takesRequests) continue
+    const staying = others.filter((one) => one.spec.name === place.spec.name && !one.isEnded)
+    if (staying.length > 0 && !staying.some((one) => one.isReady)) return staying[0]
+  }
+  return undefined
+}
+
+const whileWaiting = (fleet: Fleet, look: () => Verdict, patience: Patience): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    const { until } = patience
+    const news = fleet.watchers.until(() => look() !== "wait" || patience.until !== until)
+    return until === undefined ? news : Effect.raceFirst(news, Effect.sleep(until - fleet.nowMillis()))
+  })
+
+/** As far as those on trial go. */
+const verdict = (fleet: Fleet, ticket: Ticket, trial: ReadonlyArray<Place>): Verdict => {
   if (isOver(fleet, ticket)) return "over"
   const lost = trial.find(isLost)
   if (lost !== undefined) return lost
@@ -118,14 +165,10 @@ const hasDoneItsPart = (place: Place): boolean =>
 const isLost = (place: Place): boolean => place.isEnded && !hasDoneItsPart(place)
 
 const failed = (operation: RolloutFailed["operation"], place: Place): RolloutFailed => {
-  const exit = place.end!
-  return new RolloutFailed({
-    operation,
-    service: place.spec.name,
-    serviceOrdinal: place.serviceOrdinal,
-    reason: exit._tag === "Killed" && exit.reason === "startup timeout" ? "NotReadyInTime" : "Ended",
-    exit
-  })
+  const { end, serviceOrdinal, spec } = place
+  const isLate = end === undefined || (end._tag === "Killed" && end.reason === "startup timeout")
+  const reason = isLate ? "NotReadyInTime" : "Ended"
+  return new RolloutFailed({ operation, service: spec.name, serviceOrdinal, reason, exit: end })
 }
 
 const takeBack = (fleet: Fleet, trial: ReadonlyArray<Place>, graceMillis: number): Effect.Effect<unknown> =>
