@@ -141,8 +141,8 @@ export class RestartIntensityExceeded extends Schema.TaggedError<RestartIntensit
   {
     service: Schema.String,
     serviceOrdinal: Schema.Int,
-    /** There was one restart too many, or the schedule of the back-off has ended. */
-    why: Schema.Literals(["intensity", "back-off"]),
+    /** There was one restart too many, the schedule of the back-off has ended, or the restart died: the log has its cause. */
+    why: Schema.Literals(["intensity", "back-off", "defect"]),
     max: Schema.Int,
     periodMillis: Schema.Finite,
     /** How the last life ended. */
@@ -151,9 +151,14 @@ export class RestartIntensityExceeded extends Schema.TaggedError<RestartIntensit
 ) {
   override get message(): string {
     const worker = `${label(this.service)} ${this.serviceOrdinal} ${describe(this.exit)}`
-    return this.why === "intensity"
-      ? `wanted at most ${this.max} restart(s) within ${this.periodMillis} ms, found one more: ${worker}`
-      : `the back-off allows no more restarts: ${worker}`
+    switch (this.why) {
+      case "intensity":
+        return `wanted at most ${this.max} restart(s) within ${this.periodMillis} ms, found one more: ${worker}`
+      case "back-off":
+        return `the back-off allows no more restarts: ${worker}`
+      case "defect":
+        return `the restart died, the log says of what: ${worker}`
+    }
   }
 }
 

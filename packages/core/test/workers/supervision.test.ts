@@ -35,6 +35,12 @@ const one = (name: string, program: Backend.ProgramRef = patient, more: Partial<
   ...more
 })
 
+/** Has no next step, and no end either. */
+const dying = Schedule.fromStep(Effect.succeed(() => Effect.die(new Error("planned defect"))))
+
+/** Its step is no step: as of a schedule that was made of plain JavaScript. */
+const malformed = Schedule.fromStep(Effect.succeed(() => Effect.succeed(undefined as never)))
+
 /** Three workers in order, and what happens to them as it happens. */
 const three = (options: Partial<Supervisor.Options> = {}) =>
   Effect.gen(function* () {
@@ -275,6 +281,32 @@ describe("a back-off", () => {
       const error = yield* Effect.flip(container.awaitEnded)
       assert.deepStrictEqual([error._tag, error.why], ["RestartIntensityExceeded", "back-off"])
     }).pipe(on())
+  )
+
+  it.effect("that dies is logged and gives up the container: nobody waits for it for ever [W6]", () =>
+    Effect.gen(function* () {
+      const stories = [
+        ["one-for-one", dying, /^the back-off of a 0 .*\n.*planned defect/],
+        ["one-for-all", dying, /^the back-off of a 0 .*\n.*planned defect/],
+        ["one-for-one", malformed, /^the restart of a 0 .*\n.*TypeError/],
+        ["one-for-all", malformed, /^the restart of a 0 .*\n.*TypeError/]
+      ] as const
+      for (const [strategy, backoff, line] of stories) {
+        const lines: Array<Line> = []
+        const story = Effect.gen(function* () {
+          const supervisor = yield* Supervisor.make({ strategy, children: [one("a", patient, { backoff }), one("b")] })
+          yield* settle
+          yield* crash(0)
+          const error = yield* Effect.flip(supervisor.awaitEnded)
+          assert.deepStrictEqual([error._tag, error.why], ["RestartIntensityExceeded", "defect"])
+          assert.deepStrictEqual(yield* lives, [])
+        })
+        yield* story.pipe(on(lines))
+        const told = lines.filter(({ text }) => text.includes("died\n"))
+        assert.strictEqual(told.length, 1, JSON.stringify(lines))
+        assert.match(told[0]!.text, line)
+      }
+    })
   )
 
   it.effect("keeps the ordinal of a worker that waits for its next life from everybody else [W2] [flaw W2]", () =>

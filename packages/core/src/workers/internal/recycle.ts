@@ -16,9 +16,11 @@
  *
  * @internal
  */
+import type * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
+import * as Failure from "../../internal/failure.ts"
 import type { OperationError } from "../Operations.ts"
 import type { Limit, Resolved } from "../Recycle.ts"
 import type { Fleet, Ticket } from "./fleet.ts"
@@ -87,7 +89,9 @@ const due = (fleet: Fleet, place: Place, life: Life, limit: Limit): void => {
     const { memoryBytes } = life
     const holds = limit === "memory" && memoryBytes !== undefined ? `, ${(memoryBytes / MIB).toFixed(1)} MiB` : ""
     fleet.note(place, "recycled", `it has reached its limit of ${limit}${holds}: to be replaced`)
-    fleet.run(Effect.ignoreCause(replace(fleet, place, life)))
+    const died = (cause: Cause.Cause<never>): Effect.Effect<void> =>
+      Failure.log(`the recycling of ${fleet.nameOf(place)} died`, cause)
+    fleet.run(Effect.catchCause(replace(fleet, place, life), died))
   })
 }
 

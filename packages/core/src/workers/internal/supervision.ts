@@ -4,7 +4,7 @@
  *
  * ```text
  *   stopping, dismissed, or not wanted again ─▶ Ended
- *   one restart too many                     ─▶ Ended, and the container gives up
+ *   one restart too many, or one that dies   ─▶ Ended, and the container gives up
  *   one-for-one                              ─▶ delay ─▶ begin
  *   one-for-all, rest-for-one                ─▶ stop the group, last first ─▶ delay ─▶ begin in order, each after the one before is ready
  * ```
@@ -14,7 +14,9 @@
  * 1. Every restart is counted before it is prepared, a group's once.
  * 2. One group restart runs at a time. A failure meanwhile widens it and lets it begin anew. Who is about to be stopped with
  *    the group belongs to it from the turn of the failure on: its own end is no failure of its own.
- * 3. After any wait the state is looked at again: a container that stops, and a place somebody dismissed, stay down.
+ * 3. A restart that dies, of its back-off's schedule for one, is logged and gives up the container: a place that waits for it would wait
+ *    for ever.
+ * 4. After any wait the state is looked at again: a container that stops, and a place somebody dismissed, stay down.
  *
  * Source: OTP's supervisor.
  *
@@ -23,7 +25,9 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Pull from "effect/Pull"
 import * as Schedule from "effect/Schedule"
+import * as Failure from "../../internal/failure.ts"
 import * as RestartIntensity from "../../tasks/RestartIntensity.ts"
 import type { RestartType } from "../ChildSpec.ts"
 import { RestartIntensityExceeded } from "../ContainerError.ts"
@@ -51,9 +55,25 @@ export const decide = (fleet: Fleet, place: Place, exit: WorkerExit.WorkerExit):
   if (next === undefined) return giveUp(fleet, place, exit, "intensity")
   fleet.window = next
   place.waitForNext(exit)
-  if (fleet.setup.strategy === "one-for-one") fleet.run(restartAlone(fleet, place, exit))
-  else restartGroup(fleet, place, exit)
+  if (fleet.setup.strategy === "one-for-one") {
+    fleet.run(orGiveUp(fleet, restartAlone(fleet, place, exit), () => ({ place, exit })))
+  } else restartGroup(fleet, place, exit)
 }
+
+/** Invariant 3. */
+const orGiveUp = (
+  fleet: Fleet,
+  restart: Effect.Effect<void>,
+  causeOf: () => { readonly place: Place; readonly exit: WorkerExit.WorkerExit }
+): Effect.Effect<void> =>
+  Effect.catchCause(restart, (cause) =>
+    Effect.sync(() => {
+      const { exit, place } = causeOf()
+      fleet.log(Failure.log(`the restart of ${fleet.nameOf(place)} died`, cause))
+      if (fleet.phase === "Open") giveUp(fleet, place, exit, "defect")
+      fleet.changed()
+    })
+  )
 
 /** A place may still begin another life. */
 const isWaiting = (fleet: Fleet, place: Place): boolean =>
@@ -76,9 +96,12 @@ const backOff = (fleet: Fleet, place: Place, exit: WorkerExit.WorkerExit): Effec
     const now = fleet.clock.currentTimeMillisUnsafe()
     const stepped = yield* Effect.exit(place.backoff(now, exit))
     if (Exit.isFailure(stepped)) {
+      // It has not ended, it has died (invariant 3).
+      const isDead = !Pull.isDoneCause(stepped.cause)
+      if (isDead) fleet.log(Failure.log(`the back-off of ${fleet.nameOf(place)} died`, stepped.cause))
       // Somebody stopped it for good meanwhile: the others of its group go on.
       if (!isWaiting(fleet, place)) return true
-      giveUp(fleet, place, exit, "back-off")
+      giveUp(fleet, place, exit, isDead ? "defect" : "back-off")
       return false
     }
     const [, delay] = stepped.value
@@ -104,7 +127,7 @@ const restartGroup = (fleet: Fleet, place: Place, exit: WorkerExit.WorkerExit): 
   group.running = true
   fleet.run(
     Effect.ensuring(
-      runGroup(fleet),
+      orGiveUp(fleet, runGroup(fleet), () => fleet.group.cause!),
       Effect.sync(() => {
         group.running = false
         group.from = undefined
@@ -156,7 +179,12 @@ export const beginInOrder = (
 // Giving up
 // -----------------------------------------------------------------------------
 
-const giveUp = (fleet: Fleet, place: Place, exit: WorkerExit.WorkerExit, why: "intensity" | "back-off"): void => {
+const giveUp = (
+  fleet: Fleet,
+  place: Place,
+  exit: WorkerExit.WorkerExit,
+  why: RestartIntensityExceeded["why"]
+): void => {
   const { intensity } = fleet.setup
   const error = new RestartIntensityExceeded({
     service: place.spec.name,
@@ -167,7 +195,8 @@ const giveUp = (fleet: Fleet, place: Place, exit: WorkerExit.WorkerExit, why: "i
     exit
   })
   fleet.note(place, "gave up", error.message)
-  fleet.finish(place, exit)
+  // A group restart may have died when its first place lived again, or was stopped for good.
+  if (!place.isEnded && !place.isLive) fleet.finish(place, exit)
   fleet.failure = error
   fleet.log(Effect.logError(`${fleet.setup.name} gives up: ${error.message}`))
   fleet.run(Stopping.stop(fleet, Stopping.limits(fleet, fleet.setup.graceMillis, "too many restarts"), true))
