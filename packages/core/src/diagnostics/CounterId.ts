@@ -97,7 +97,8 @@ export const ids = {
   ringSeats: gauge(407, "ring_seats", "consumers that have a seat"),
 
   notifierPolled: counter(500, "notifier_polled", "tokens that were taken out of the queue"),
-  notifierQueued: gauge(501, "notifier_queued", "tokens that wait in the queue")
+  notifierQueued: gauge(501, "notifier_queued", "tokens that wait in the queue"),
+  notifierConflated: counter(502, "notifier_conflated", "notifications of tokens that were waiting already")
 } as const satisfies Readonly<Record<string, CounterId>>
 
 const own: ReadonlyMap<number, CounterId> = new Map(Object.values<CounterId>(ids).map((one) => [one.id, one]))

@@ -83,11 +83,37 @@ describe("a notifier's numbers", () => {
     }).pipe(Effect.scoped, Effect.provide(Layer.provideMerge(Notifier.layer, around)))
   )
 
+  it.effect("tell how often a token was waiting already, of the producers that count it, and of no other [D5]", () =>
+    Effect.gen(function* () {
+      const { notifier, poller } = yield* Notifier.make({ maxTokens: 8 })
+      const events = yield* Events.make(8)
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          const counting = yield* NotifierCounters.counting(notifier, { name: "feed", interval: "1 second" })
+          const said = yield* Effect.forEach([1, 2, 2, 2], (token) => Notifier.notify(counting, token))
+          assert.deepStrictEqual(said, ["Queued", "Queued", "Conflated", "Conflated"])
+          yield* Notifier.notify(notifier, 1)
+          assert.deepStrictEqual(yield* values("feed"), { notifier_conflated: 0 })
+          yield* TestClock.adjust("1 second")
+          assert.deepStrictEqual(yield* values("feed"), { notifier_conflated: 2 })
+          yield* TestClock.adjust("1 second")
+          // By either handle, a token is one token.
+          assert.strictEqual(yield* Notifier.notify(counting, 1), "Conflated")
+          yield* Poller.poll(poller, events)
+          assert.deepStrictEqual(events.toArray(), [1, 2])
+        })
+      )
+      assert.deepStrictEqual(yield* values("feed"), { notifier_conflated: 3 })
+    }).pipe(Effect.scoped, Effect.provide(Layer.provideMerge(Notifier.layer, around)))
+  )
+
   it.effect("of one thread have no queue to look at [D5] [N7]", () =>
     Effect.gen(function* () {
       const { notifier } = yield* Notifier.make({ maxTokens: 8 })
       const error = yield* Effect.flip(NotifierCounters.publish(notifier, { name: "feed" }))
       assert.strictEqual(error._tag, "LocalOnly")
+      const refused = yield* Effect.flip(NotifierCounters.counting(notifier, { name: "feed" }))
+      assert.strictEqual(refused._tag, "LocalOnly")
     }).pipe(Effect.scoped, Effect.provide(Layer.provideMerge(LocalNotifier.layer, around)))
   )
 })

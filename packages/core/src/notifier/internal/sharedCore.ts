@@ -48,6 +48,24 @@ export class SharedCore implements NotifierCore {
   }
 }
 
+/** Counts what it conflates, for its own thread: a plain number. */
+export class CountingCore extends SharedCore {
+  private conflated = 0
+
+  override notify(token: number): Notified {
+    const said = super.notify(token)
+    if (said === CONFLATED) this.conflated++
+    return said
+  }
+
+  /** How many since it was asked last. */
+  takeConflated(): number {
+    const { conflated } = this
+    this.conflated = 0
+    return conflated
+  }
+}
+
 export class SharedPollerCore implements PollerCore {
   readonly poller: TokenQueue.Poller
 
