@@ -58,6 +58,27 @@ describe("a worker that not even a kill ends", () => {
     )
   )
 
+  it.effect("on trial does not hold up the operations after it: its own has failed, in time [W11] [W7]", () =>
+    withPuppets((puppets) =>
+      Effect.gen(function* () {
+        const container = yield* Container.make({ grace: 100 })
+        yield* container.run({ name: "a", count: 1, program: Puppets.program, startupTimeout: "1 second" })
+        yield* puppets.isReady(0)
+        const failing = yield* begun(Effect.flip(container.restart()))
+        const next = yield* begun(Effect.exit(container.restart()))
+        yield* pass(1000)
+        yield* pass(100)
+        yield* pass(1000)
+        const error = yield* Fiber.join(failing)
+        assert.include(error.message, "a 0 on trial killed: startup timeout")
+        yield* puppets.isReady(2)
+        yield* puppets.act(() => puppets.at(0).end(Puppets.stopped))
+        assert.isTrue(ended(next))
+        assert.deepStrictEqual(yield* rows(container), ["2.1 Serving Ready", "1.1 Retired Killing"])
+      })
+    )
+  )
+
   it.effect(
     "and leaves late, with a recovery after it, has another life all the same when it was recycled [W14] [W10]",
     () =>
@@ -100,6 +121,33 @@ describe("a restart of the group", () => {
         assert.isTrue(ended(restart))
         assert.deepStrictEqual(yield* rows(container), ["2.1 Serving Ready", "3.1 Serving Ready"])
         assert.deepStrictEqual([puppets.at(2).heard, puppets.at(3).heard], [[], []])
+      })
+    )
+  )
+})
+
+describe("a failure behind the one whose group is being begun", () => {
+  it.effect("does not make it forget those in between [W6]", () =>
+    withPuppets((puppets) =>
+      Effect.gen(function* () {
+        const container = yield* Container.make({ grace: 100, strategy: "rest-for-one" })
+        for (const name of ["a", "b", "c"]) yield* container.run({ name, count: 1, program: Puppets.program })
+        yield* puppets.isReady(0, 1, 2)
+        yield* puppets.act(() => puppets.at(0).end(Puppets.crashed))
+        yield* puppets.act(() => puppets.at(1).end(Puppets.stopped))
+        yield* pass(100)
+        yield* pass(1000)
+        assert.deepStrictEqual(yield* rows(container), [
+          "0.2 Serving Starting",
+          "1.1 Serving BackingOff",
+          "2.1 Serving Killing"
+        ])
+        // It was killed and is gone only now, when the first of its group is on its way again.
+        yield* puppets.act(() => puppets.at(2).end(Puppets.crashed))
+        yield* puppets.isReady(0)
+        yield* puppets.isReady(1)
+        yield* puppets.isReady(2)
+        assert.deepStrictEqual(yield* rows(container), ["0.2 Serving Ready", "1.2 Serving Ready", "2.2 Serving Ready"])
       })
     )
   )

@@ -78,6 +78,10 @@ export class Life {
   get memoryBytes(): number | undefined {
     return this.signs.memoryBytes
   }
+  /** What is known about how it ends, also before it has. */
+  get ending(): WorkerExit.WorkerExit | undefined {
+    return this.said ?? (this.killed && { _tag: "Killed", reason: this.killed })
+  }
   get inFlight(): number {
     return this.pending.size
   }
@@ -153,10 +157,9 @@ export class Life {
     const waiting = Array.from(this.pending.values())
     this.pending.clear()
     this.early = []
-    const killed: WorkerExit.WorkerExit | undefined =
-      this.killed === undefined ? undefined : { _tag: "Killed", reason: this.killed }
+    const { ending } = this
     this.host.run(Effect.ignoreCause(Scope.close(this.scope, Exit.void)))
-    this.host.exited(this, this.said ?? killed ?? seen)
+    this.host.exited(this, ending ?? seen)
     for (const wake of waiting) wake(undefined)
   }
 

@@ -162,10 +162,13 @@ const hasDoneItsPart = (place: Place): boolean =>
   WorkerExit.isSuccess(place.end) &&
   !wantsRestart(place.spec.restart, place.end)
 
-const isLost = (place: Place): boolean => place.isEnded && !hasDoneItsPart(place)
+/** One that was killed may never be gone; nobody waits for that. */
+const isLost = (place: Place): boolean => place.state._tag === "Killing" || (place.isEnded && !hasDoneItsPart(place))
 
 const failed = (operation: RolloutFailed["operation"], place: Place): RolloutFailed => {
-  const { end, serviceOrdinal, spec } = place
+  const { serviceOrdinal, spec } = place
+  // Who is kept serves on, whatever becomes of its life.
+  const end = place.end ?? (place.isServing ? undefined : place.life?.ending)
   const isLate = end === undefined || (end._tag === "Killed" && end.reason === "startup timeout")
   const reason = isLate ? "NotReadyInTime" : "Ended"
   return new RolloutFailed({ operation, service: spec.name, serviceOrdinal, reason, exit: end })

@@ -153,6 +153,9 @@ const runGroup = (fleet: Fleet): Effect.Effect<void> =>
       for (const member of members) if (member.isLive) member.inGroup = false
       if (!(yield* backOff(fleet, place, exit))) return
       yield* beginInOrder(fleet, members)
+      // A failure further down has ended that before all were begun: they are part of what follows.
+      const left = members.filter((one) => one.inGroup && one.isServing && !one.isEnded && !one.isLive)
+      if (group.from !== undefined) group.from = Math.min(group.from, ...left.map((one) => one.order))
     }
   })
 
