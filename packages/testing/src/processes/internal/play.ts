@@ -39,10 +39,9 @@ export const play = (subject: Subject, limits: Limits, execArgv: ReadonlyArray<s
       Effect.gen(function* () {
         const rounds = new Rounds(subject, players, limits.seed)
         const start = performance.now()
-        yield* Effect.tryPromise({
-          try: (signal) => playing(rounds, limits, signal),
-          catch: (error) => error
-        }).pipe(Effect.catch((error) => (error instanceof ModelError ? Effect.fail(error) : Effect.die(error))))
+        yield* Effect.promise((signal) => playing(rounds, limits, signal)).pipe(
+          Effect.catchDefect((error) => (error instanceof ModelError ? Effect.fail(error) : Effect.die(error)))
+        )
         const seconds = (performance.now() - start) / 1000
         return { ...rounds.counts, examples: rounds.examples, seconds, seed: limits.seed }
       }),
