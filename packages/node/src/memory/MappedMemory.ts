@@ -246,10 +246,11 @@ const layerOf = (
         (space) => space.close
       )
       const scope = yield* Effect.scope
-      const looking = Effect.forever(Effect.andThen(Queue.take(signals), core.look(scope)))
-      yield* Effect.forkScoped(
-        Effect.catchCause(looking, (cause) => Effect.logError("deaths are not looked for any more", cause))
+      // What keeps one look from its end, such as a stopped process that has the mutex, may be over at the next sign.
+      const looking = Effect.catchCause(core.look(scope), (cause) =>
+        Effect.logError(`the dead of ${core.control.path} could not be noted now`, cause)
       )
+      yield* Effect.forkScoped(Effect.forever(Effect.andThen(Queue.take(signals), looking)))
       const shape: SharedMemoryShape = { allocate: (bytes) => core.allocate(bytes) }
       return Context.make(SharedMemory, shape).pipe(Context.add(MappedMemory, { life: core.life, core, look }))
     })

@@ -33,6 +33,7 @@ export interface Control {
   readonly memory: SharedArrayBuffer
   readonly words: Int32Array
   readonly address: number
+  /** Rows there are, the spare one too. */
   readonly participants: number
   readonly isOwner: boolean
 }
@@ -101,13 +102,15 @@ const staleBoot = (path: string): FileRefused =>
 /** Process numbers of the rows whose lock is held. */
 const livingIn = (door: Door, fd: number, words: Int32Array): ReadonlyArray<number> => {
   const living: Array<number> = []
-  for (let i = 0; i < (words[Layout.PARTICIPANTS_WORD] ?? 0); i++) {
+  for (let i = 0; i < rowsIn(words); i++) {
     if (door.locks.isTaken(fd, Layout.lockByteOf(i))) {
       living.push(words[Layout.participantWord(i) + Layout.PID] ?? 0)
     }
   }
   return living
 }
+
+const rowsIn = (words: Int32Array): number => (words[Layout.PARTICIPANTS_WORD] ?? 0) + Layout.SPARE_ROWS
 
 const sealsIn = (words: Int32Array): ReadonlyArray<Files.Seal> =>
   Array.from({ length: Layout.REGIONS }, (_, region) => Layout.regionWord(region))
@@ -133,7 +136,7 @@ const ownerOf = (fd: number): number => {
   const words = read(fd)
   if (words[Layout.MAGIC_WORD] !== Layout.MAGIC) return 0
   const life = words[Layout.OWNER_LIFE_WORD] ?? 0
-  for (let i = 0; i < Layout.MOST_PARTICIPANTS; i++) {
+  for (let i = 0; i < Layout.MOST_PARTICIPANTS + Layout.SPARE_ROWS; i++) {
     const row = Layout.participantWord(i)
     if (words[row] !== Layout.FREE && words[row + Layout.LIFE] === life) return words[row + Layout.PID] ?? 0
   }
@@ -229,8 +232,7 @@ const mapped = (door: Door, path: string, fd: number, isOwner: boolean): Control
   const address = door.addressOf(memory)
   door.mapOver(address, Layout.BYTES, fd)
   const words = new Int32Array(memory)
-  const participants = words[Layout.PARTICIPANTS_WORD] ?? 0
-  return { door, path, fd, memory, words, address, participants, isOwner }
+  return { door, path, fd, memory, words, address, participants: rowsIn(words), isOwner }
 }
 
 // -----------------------------------------------------------------------------
@@ -254,35 +256,53 @@ const startOfThisProcess = (): number => {
   return Number(text.slice(text.lastIndexOf(")") + 2).split(" ")[19])
 }
 
-/** Takes a row for a new life, whose lock an open file will have. Under the mutex. */
+/** Takes a row for a new life, whose lock an open file will have; it has none yet. Under the mutex. */
 export const join = (control: Control, fd = control.fd): { readonly row: number; readonly life: number } => {
-  const { door, words } = control
+  const { words } = control
   const life = words[Layout.NEXT_LIFE_WORD] ?? 0
   if (life > MOST_LIVES) throw full(control, "lives", MOST_LIVES)
-  for (let row = 0; row < control.participants; row++) {
-    const word = Layout.participantWord(row)
-    if (words[word] !== Layout.FREE || !door.locks.take(fd, Layout.lockByteOf(row))) continue
-    words[Layout.NEXT_LIFE_WORD] = life + 1
-    words[word + Layout.LIFE] = life
-    words[word + Layout.PID] = process.pid
-    Layout.writeWide(words, word + Layout.START, startOfThisProcess())
-    words[word + Layout.OWNERS] = 0
-    words[word + Layout.OPENED] = 0
-    words[word + Layout.OPENED + 1] = 0
-    words[word + Layout.RECOVERS] = 0
-    words[word + Layout.RECOVERS + 1] = 0
-    words[word + Layout.ASLEEP] = 0
-    if (control.isOwner && fd === control.fd) words[Layout.OWNER_LIFE_WORD] = life
-    // S2. Seen by ringers and by whoever looks for deaths.
-    Atomics.store(words, word, Layout.LIVE)
-    return { row, life }
+  const isOwner = control.isOwner && fd === control.fd
+  let row = freeRow(control, fd, isOwner)
+  if (row < 0) {
+    // Nobody may be left to notice that they died.
+    for (const dead of rowsOf(control)) if (isDead(control, dead, fd)) bury(control, dead)
+    row = freeRow(control, fd, isOwner)
   }
-  throw full(control, "participants", control.participants)
+  if (row < 0) throw full(control, "participants", control.participants - Layout.SPARE_ROWS)
+  const word = Layout.participantWord(row)
+  words[Layout.NEXT_LIFE_WORD] = life + 1
+  words[word + Layout.LIFE] = life
+  words[word + Layout.PID] = process.pid
+  Layout.writeWide(words, word + Layout.START, startOfThisProcess())
+  words[word + Layout.OWNERS] = 0
+  words[word + Layout.OPENED] = 0
+  words[word + Layout.OPENED + 1] = 0
+  words[word + Layout.RECOVERS] = 0
+  words[word + Layout.RECOVERS + 1] = 0
+  words[word + Layout.ASLEEP] = 0
+  if (isOwner) words[Layout.OWNER_LIFE_WORD] = life
+  // S2. Seen by ringers and by whoever looks for deaths.
+  Atomics.store(words, word, Layout.LIVE)
+  return { row, life }
+}
+
+export const rowsOf = ({ participants }: Control): ReadonlyArray<number> =>
+  Array.from({ length: participants }, (_, row) => row)
+
+/** A free row, whose lock is taken now; -1 if there is none. D9: the last one is for owners, and is one of the number for the others. */
+const freeRow = (control: Control, fd: number, isOwner: boolean): number => {
+  const spare = control.participants - Layout.SPARE_ROWS
+  const taken = rowsOf(control).filter((row) => stateOf(control, row) !== Layout.FREE)
+  if (!isOwner && taken.length >= spare) return -1
+  return (
+    rowsOf(control).find(
+      (row) => !taken.includes(row) && (isOwner || row < spare) && control.door.locks.take(fd, Layout.lockByteOf(row))
+    ) ?? -1
+  )
 }
 
 export const full = (control: Control, what: SpaceFull["what"], limit: number): SpaceFull => {
-  let dead = 0
-  for (let i = 0; i < control.participants; i++) if (stateOf(control, i) === Layout.DEAD) dead++
+  const dead = rowsOf(control).filter((row) => stateOf(control, row) === Layout.DEAD).length
   return new SpaceFull({ path: control.path, what, limit, dead: what === "participants" ? dead : 0 })
 }
 
@@ -325,7 +345,7 @@ export const lifeOf = ({ words }: Control, row: number): number =>
 export const newOwner = (control: Control, row: number): number => {
   const word = Layout.participantWord(row) + Layout.OWNERS
   const given = control.words[word] ?? 0
-  if (given === OWNERS_OF_LIFE) throw full(control, "owners", OWNERS_OF_LIFE)
+  if (given >= OWNERS_OF_LIFE) throw full(control, "owners", OWNERS_OF_LIFE)
   control.words[word] = given + 1
   return firstOwnerOf(lifeOf(control, row)) + given
 }
@@ -334,15 +354,16 @@ export const newOwner = (control: Control, row: number): number => {
 export const ownersOf = ({ words }: Control, row: number): ReadonlyArray<number> => {
   const word = Layout.participantWord(row)
   const first = firstOwnerOf(words[word + Layout.LIFE] ?? 0)
-  return Array.from({ length: words[word + Layout.OWNERS] ?? 0 }, (_, i) => first + i)
+  const length = Math.min(words[word + Layout.OWNERS] ?? 0, OWNERS_OF_LIFE)
+  return Array.from({ length }, (_, i) => first + i)
 }
 
 /**
  * Whether the lock of a row that says LIVE is free: its participant is dead (S2). Not to be asked about one's own row, whose lock
  * looks free to the open file that has it.
  */
-export const isDead = (control: Control, row: number): boolean =>
-  stateOf(control, row) === Layout.LIVE && !control.door.locks.isTaken(control.fd, Layout.lockByteOf(row))
+export const isDead = (control: Control, row: number, fd = control.fd): boolean =>
+  stateOf(control, row) === Layout.LIVE && !control.door.locks.isTaken(fd, Layout.lockByteOf(row))
 
 /** Takes note of a death; what it left half made is removed. Under the mutex. */
 export const bury = (control: Control, row: number): void => {

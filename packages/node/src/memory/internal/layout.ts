@@ -15,7 +15,7 @@
  *  4 … (2 each)     state     life     pid    start (2)    owners   opened (2)                           under the mutex
  *                   recovers (2), at 8                                                                  its participant
  *                   doorbell  asleep                                                                     ringers, its watcher
- *  4+2P … (2 each)  state     serial   bytes (2)           maker    name length  name (8)                under the mutex
+ *  134 … (2 each)   state     serial   bytes (2)           maker    name length  name (8)                under the mutex
  *                   bells: up to 32 words, each the index of a bell plus one                             whoever sleeps or rings
  * ```
  *
@@ -42,12 +42,14 @@ export const LINE_WORDS = 32
 export const MAGIC = 0x4d564c53
 
 /** Raised whenever an older reader would misread a file. */
-export const VERSION = 2
+export const VERSION = 3
 
 /** Of the control file. */
 export const BYTES = WASM_PAGE_BYTES
 
 export const MOST_PARTICIPANTS = 64
+/** Behind the rows of participants: an owner's, when the dead have taken all others (D9). */
+export const SPARE_ROWS = 1
 export const REGIONS = 64
 /** Bells of one region. */
 export const BELLS = LINE_WORDS
@@ -106,7 +108,7 @@ export const lockByteOf = (participant: number): number => 2 + participant
 export const participantWord = (participant: number): number => FIRST_ROW_WORD + participant * ROW_WORDS
 
 /** First word of a region's row; rows of regions follow those of the most participants there can be. */
-export const regionWord = (region: number): number => participantWord(MOST_PARTICIPANTS + region)
+export const regionWord = (region: number): number => participantWord(MOST_PARTICIPANTS + SPARE_ROWS + region)
 
 /** Whether a participant has a region open, or is to be recovered from it. */
 export const hasOpened = (words: Int32Array, participant: number, region: number): boolean =>

@@ -51,6 +51,8 @@ const F_UNLCK = 2
 const FUTEX_WAIT = 0
 const FUTEX_WAKE = 1
 const SC_PAGESIZE = 30
+/** Bytes. */
+const RESERVED_AT_ONCE = 8 * 2 ** 20
 const EVERYBODY = 2 ** 31 - 1
 
 /** Numbers of the system call `futex`. */
@@ -89,6 +91,24 @@ const tryOut = (door: Door): Shut | undefined => {
   }
 }
 
+/**
+ * Reserves in short steps. A signal may end one of them, and then undoes what it has done so far; that one is made again. Answers 0, or
+ * the error.
+ */
+export const inSteps = (
+  bytes: number,
+  step: (from: number, length: number) => number,
+  interrupted: number | undefined
+): number => {
+  for (let from = 0; from < bytes;) {
+    const length = Math.min(RESERVED_AT_ONCE, bytes - from)
+    const errno = step(from, length)
+    if (errno === 0) from += length
+    else if (errno !== interrupted) return errno
+  }
+  return 0
+}
+
 const doorOf = ({ c, codeOf, koffi }: Native.Library): Door => {
   const failed = (call: string, errno = koffi.errno()): never => {
     throw new NativeError(call, codeOf(errno))
@@ -106,7 +126,8 @@ const doorOf = ({ c, codeOf, koffi }: Native.Library): Door => {
     putBack: (address, bytes) => map(address, bytes, MAP_PRIVATE_FIXED_ANONYMOUS, -1),
     reserve: (fd, bytes) => {
       // Answers the error instead of setting errno.
-      const errno = Number(fallocate(fd, 0, bytes))
+      const step = (from: number, length: number): number => Number(fallocate(fd, from, length))
+      const errno = inSteps(bytes, step, koffi.os.errno["EINTR"])
       if (errno !== 0) failed("posix_fallocate", errno)
     },
     locks: locksOf(c, koffi.os.errno, () => koffi.errno(), failed),

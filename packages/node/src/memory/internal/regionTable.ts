@@ -8,7 +8,7 @@
  * @internal
  */
 import * as fs from "node:fs"
-import { type Control, full, isDead, lifeOf, rest, sealOf, stateOf } from "./control.ts"
+import { bury, type Control, full, isDead, lifeOf, rest, rowsOf, sealOf, stateOf } from "./control.ts"
 import * as Files from "./files.ts"
 import * as Layout from "./layout.ts"
 
@@ -25,6 +25,21 @@ export const find = (
     }
   }
   return undefined
+}
+
+/**
+ * Whether the name is taken. A region whose maker ended while it made it takes no name, whether or not anybody has noted that death.
+ * Under the mutex.
+ */
+export const isTaken = (control: Control, own: number, name: string): boolean => {
+  const found = find(control, name)
+  if (found?.state !== Layout.MAKING) return found !== undefined
+  const maker = control.words[Layout.regionWord(found.region) + Layout.MAKER]
+  const row = rowsOf(control).find((one) => stateOf(control, one) === Layout.LIVE && lifeOf(control, one) === maker)
+  if (row !== undefined && (row === own || !isDead(control, row))) return true
+  if (row === undefined) removeRegion(control, found.region)
+  else bury(control, row)
+  return false
 }
 
 /** Takes a row for a region that is to be made. Under the mutex. */

@@ -107,7 +107,7 @@ export class SpaceCore {
     const { control, row } = this
     const begin = underMutex(control, () => {
       if (name !== undefined) Files.checkRegionName(name)
-      if (name !== undefined && Regions.find(control, name) !== undefined) {
+      if (name !== undefined && Regions.isTaken(control, row, name)) {
         throw new RegionTaken({ path: control.path, region: name })
       }
       return Regions.beginRegion(control, row, bytes, name)
@@ -157,7 +157,8 @@ export class SpaceCore {
 
   private unmark(region: number, made: boolean): void {
     if (made) Regions.removeRegion(this.control, region)
-    Layout.clearOpened(this.words, this.row, region)
+    // It may have been opened again while the mutex was waited for.
+    if (!this.held.has(region)) Layout.clearOpened(this.words, this.row, region)
   }
 
   /** Opens a region that another participant made, waiting for it. */
@@ -208,15 +209,15 @@ export class SpaceCore {
       }
       const seal = Control.sealOf(control, region)
       const file = Files.regionPath(control.path, seal.serial)
-      const map = attempt(() => this.map(() => Files.openRegion(file, seal), seal.bytes))
-      return Effect.matchEffect(map, {
-        // Its maker may have removed it since it was found: then there is none.
-        onFailure: (error) => Effect.flatMap(this.takeBack(region), (isThere) => (isThere ? Effect.fail(error) : NONE)),
-        onSuccess: (mapped) => {
-          this.hold(region, { ...mapped, made: false, count: 1 })
-          return Effect.succeed(region)
-        }
+      const map = attempt(() => {
+        const mapped = this.map(() => Files.openRegion(file, seal), seal.bytes)
+        this.hold(region, { ...mapped, made: false, count: 1 })
+        return region
       })
+      // Its maker may have removed it since it was found: then there is none.
+      return Effect.catch(map, (error) =>
+        Effect.flatMap(this.takeBack(region), (isThere) => (isThere ? Effect.fail(error) : NONE))
+      )
     })
   }
 
@@ -224,7 +225,7 @@ export class SpaceCore {
   private takeBack(region: number): Effect.Effect<boolean> {
     const change = underMutex(this.control, () => {
       const isThere = this.words[Layout.regionWord(region)] === Layout.OPEN
-      Layout.clearOpened(this.words, this.row, region)
+      this.unmark(region, false)
       return isThere
     })
     return Effect.orElseSucceed(change, () => true)

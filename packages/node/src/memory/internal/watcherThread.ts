@@ -89,6 +89,8 @@ class WatcherThread {
     for (let i = 0; i < Layout.BELLS; i++) {
       const bellWord = Atomics.load(this.words, first + i) - 1
       if (bellWord < 0) return
+      // No bell of this region: a list that was written to by somebody else.
+      if (bellWord >= words.length) continue
       const now = Atomics.load(words, bellWord)
       if (now === seen[i]) continue
       seen[i] = now

@@ -7,7 +7,7 @@ const { LINE_WORDS } = Layout
 describe("the layout of a control file", () => {
   it("gives every row its own lines, one after the other, within the file [P1]", () => {
     const rows = [
-      ...Array.from({ length: Layout.MOST_PARTICIPANTS }, (_, i) => Layout.participantWord(i)),
+      ...Array.from({ length: Layout.MOST_PARTICIPANTS + Layout.SPARE_ROWS }, (_, i) => Layout.participantWord(i)),
       ...Array.from({ length: Layout.REGIONS }, (_, i) => Layout.regionWord(i))
     ]
     assert.strictEqual(rows[0], 4 * LINE_WORDS)

@@ -1,0 +1,130 @@
+/** What the dead leave in a space's tables, and what those who come next can do all the same. */
+import { assert, describe, it } from "@effect/vitest"
+import * as Consumer from "@selvedge/core/ring/Consumer"
+import * as Producer from "@selvedge/core/ring/Producer"
+import * as Ring from "@selvedge/core/ring/Ring"
+import * as MappedMemory from "@selvedge/node/memory/MappedMemory"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
+import * as fs from "node:fs"
+import * as path from "node:path"
+import * as Layout from "../../src/memory/internal/layout.ts"
+import { Numbered } from "./fixtures/numbered.ts"
+import { freshDirectory, participant, space } from "./fixtures/space.ts"
+
+const few = (directory: string) => MappedMemory.layerMapped({ directory, name: "test", maxParticipants: 2 })
+
+describe("when everybody was killed", () => {
+  it.live("the next owner has a place, also if the dead have taken all, and gives theirs back [P3]", () =>
+    Effect.gen(function* () {
+      const directory = yield* freshDirectory
+      const owner = yield* participant(directory, "test", "ownFew", "2", "numbers")
+      yield* Effect.promise(() => owner.ready())
+      const other = yield* participant(directory, "test", "stay", "numbers")
+      yield* Effect.promise(() => other.ready())
+      yield* Effect.promise(() => Promise.all([owner.kill(), other.kill()]))
+      // This one has nothing to be recovered: its place is free again as soon as one is wanted.
+      const second = yield* participant(directory, "test", "ownFew", "2")
+      yield* Effect.promise(() => second.ready())
+      yield* Effect.promise(() => second.kill())
+      yield* Effect.gen(function* () {
+        const memory = yield* MappedMemory.open("numbers")
+        const attach = Effect.scoped(Layer.build(MappedMemory.layerAttached({ directory, name: "test" })))
+        const full = yield* Effect.flip(attach)
+        assert.match(
+          full.message,
+          /wanted one more of its participants, found 2 in use; 2 of them dead and not recovered/
+        )
+        yield* MappedMemory.recover(memory, () => Effect.succeed(true))
+        while ((yield* MappedMemory.participants).length > 1) yield* Effect.sleep(10)
+        // It still counts: there are two at a time.
+        const scope = yield* Effect.scope
+        yield* Layer.buildWithScope(MappedMemory.layerAttached({ directory, name: "test" }), scope)
+        const third = yield* Effect.flip(attach)
+        assert.match(third.message, /wanted one more of its participants, found 2 in use$/)
+      }).pipe(Effect.scoped, Effect.provide(few(directory)))
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("a region that was being made can be made at once [P3]", () =>
+    Effect.gen(function* () {
+      const directory = yield* freshDirectory
+      const owner = yield* participant(directory, "test", "ownMaking", "numbers")
+      yield* Effect.promise(() => owner.ready())
+      yield* Effect.promise(() => owner.killed())
+      assert.deepStrictEqual(fs.readdirSync(directory).toSorted(), ["test", "test.1"])
+      const made = Effect.map(MappedMemory.allocate("numbers", 8), () => fs.readdirSync(directory).toSorted())
+      const layer = MappedMemory.layerMapped({ directory, name: "test" })
+      assert.deepStrictEqual(yield* Effect.scoped(Effect.provide(made, layer)), ["test", "test.2"])
+    }).pipe(Effect.scoped)
+  )
+})
+
+describe("a participant", () => {
+  it.live("goes on noting deaths when a stopped process had the mutex for too long [P3]", () =>
+    space((place) =>
+      Effect.gen(function* () {
+        const memory = yield* MappedMemory.allocate("numbers", 8)
+        const told: Array<number> = []
+        yield* MappedMemory.recover(memory, ({ pid }) => Effect.sync(() => told.push(pid) > 0))
+        const other = yield* participant(place.directory, place.name, "stay", "numbers")
+        yield* Effect.promise(() => other.ready())
+        const { control } = (yield* MappedMemory.MappedMemory).core
+        // A lock belongs to an open file: this one is another process as far as the lock goes.
+        const fd = fs.openSync(path.join(place.directory, place.name), "r+")
+        assert.isTrue(control.door.locks.take(fd, Layout.MUTEX_BYTE))
+        yield* Effect.promise(() => other.kill())
+        // Longer than anybody waits for it.
+        yield* Effect.sleep(2600)
+        assert.deepStrictEqual(told, [])
+        fs.closeSync(fd)
+        while (told.length === 0) yield* Effect.sleep(10)
+        assert.deepStrictEqual(told, [other.process.pid])
+      })
+    )
+  )
+
+  it.live("keeps a region that it opens again while it gives it back [P1]", () =>
+    space((place) =>
+      Effect.gen(function* () {
+        yield* MappedMemory.allocate("numbers", 8)
+        yield* Effect.gen(function* () {
+          const { core } = yield* MappedMemory.MappedMemory
+          const first = yield* Scope.make()
+          yield* Scope.provide(MappedMemory.open("numbers"), first)
+          const { locks } = core.control.door
+          let turn = 0
+          const busyOnce = (fd: number, byte: number): boolean => turn++ > 0 && locks.take(fd, byte)
+          Object.assign(core.control.door, { locks: { ...locks, take: busyOnce } })
+          const leaving = yield* Effect.forkChild(Scope.close(first, Exit.void), { startImmediately: true })
+          yield* MappedMemory.open("numbers")
+          yield* Fiber.join(leaving)
+          assert.isAbove(turn, 2, "it came first, and was done last")
+          assert.isTrue(Layout.hasOpened(core.control.words, core.row, 0))
+        }).pipe(Effect.scoped, Effect.provide(MappedMemory.layerAttached(place)))
+      })
+    )
+  )
+
+  it.live("is woken although somebody has written to the list of bells [P4]", () =>
+    space((place) =>
+      Effect.gen(function* () {
+        const ring = yield* Ring.make({ record: Numbered, capacity: 4 }).pipe(MappedMemory.named("numbers"))
+        const { words } = (yield* MappedMemory.MappedMemory).core.control
+        words[Layout.regionWord(0) + Layout.FIRST_BELL] = 2 ** 30
+        yield* Effect.gen(function* () {
+          const memory = yield* MappedMemory.open("numbers")
+          const other = yield* Ring.attach(yield* MappedMemory.handle(memory), { record: Numbered })
+          const consumer = yield* Consumer.make(other, { id: "a" })
+          const taking = yield* Effect.forkChild(Effect.map(Consumer.take(consumer), ({ value }) => value))
+          yield* Effect.sleep(150)
+          yield* Producer.publish(yield* Producer.make(ring), { who: 1, value: 2 })
+          assert.strictEqual(yield* Fiber.join(taking), 2)
+        }).pipe(Effect.scoped, Effect.provide(MappedMemory.layerAttached(place)))
+      })
+    )
+  )
+})
