@@ -171,6 +171,14 @@ describe("NOTIFY_SOCKET", () => {
     assert.match(said.join("\n"), /^Warn: WATCHDOG_USEC: wanted at least 1000 microseconds, found "soon"/)
   })
 
+  it("whose name has a line break does not forge a line of the log [W13]", async () => {
+    const said = await recipientOf({ NOTIFY_SOCKET: "/nowhere\nERROR all is lost" }, async (send) => {
+      assert.isFalse(send?.("A=0"))
+    })
+    assert.strictEqual(said.length, 1)
+    assert.include(said[0], 'the service manager at "/nowhere\\nERROR all is lost" cannot be told')
+  })
+
   it("that is gone, refuses or is full answers no, with one warning for each outage, and leaves no descriptor [W13]", async () => {
     using place = folder()
     const socket = join(place.path, "notify")

@@ -15,7 +15,7 @@ const MOST_BYTES = 107
 
 export interface Address {
   readonly _tag: "Address"
-  /** As it was written. */
+  /** As it was written; in quotes if that is more than plain characters, so that no line for people is broken by it. */
   readonly text: string
   readonly bytes: Uint8Array
 }
@@ -42,5 +42,5 @@ export const parse = (text: string): Address | Malformed => {
   new DataView(bytes.buffer).setUint16(0, AF_UNIX, endianness() === "LE")
   bytes.set(name, 2)
   if (!isPath) bytes[2] = 0
-  return { _tag: "Address", text, bytes }
+  return { _tag: "Address", text: /^[\x21-\x7e]+$/.test(text) ? text : JSON.stringify(text), bytes }
 }
