@@ -25,8 +25,8 @@ export interface Options {
   readonly interval?: Duration.Input | undefined
 }
 
-/** A number of 32 bits that goes round. */
-const grown = (before: number, now: number): number => (now - before) >>> 0
+/** They only grow, but each is read at a moment of its own. */
+const grown = (before: number, now: number): number => Math.max(0, now - before)
 
 /**
  * Publishes a ring's numbers for as long as the scope lasts, and once more at its end.

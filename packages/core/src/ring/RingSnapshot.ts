@@ -63,7 +63,7 @@ export interface Snapshot {
   readonly claimed: number
   readonly seats: ReadonlyArray<Seat>
   readonly producers: ReadonlyArray<Line>
-  /** This and the next two are counted always, in 32 bits, where nobody is held up by it. */
+  /** This and the next two are counted always, where nobody is held up by it. */
   readonly tombstones: number
   /** Records that passed while nobody was seated. */
   readonly unobserved: number
@@ -116,9 +116,9 @@ export const snapshot = <A>(ring: Ring.Ring<A>): Effect.Effect<Snapshot> =>
         greatestLag: Tally.readWord(core, seat + Layout.SEAT_GREATEST_LAG)
       })),
       producers: linesOf(core),
-      tombstones: Tally.readWord(core, Layout.TOMBSTONES_WORD),
-      unobserved: Tally.readWord(core, Layout.UNOBSERVED_WORD),
-      givenUp: Tally.readWord(core, Layout.GIVEN_UP_WORD),
+      tombstones: Tally.readCommon(core, Layout.TOMBSTONES_WORD),
+      unobserved: Tally.readCommon(core, Layout.UNOBSERVED_WORD),
+      givenUp: Tally.readCommon(core, Layout.GIVEN_UP_WORD),
       published: Tally.sumOfProducers(core, Layout.PRODUCER_PUBLISHED),
       fullWaits: Tally.sumOfProducers(core, Layout.PRODUCER_FULL_WAITS)
     }

@@ -17,6 +17,7 @@ import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import * as Layout from "../../src/ring/internal/layout.ts"
 import { fork, local, numbers, publishRange, ringOf, type Value, values } from "./support.ts"
 
 /** A value of a scope of its own, and what closes that. */
@@ -186,6 +187,26 @@ describe("committing and putting back", () => {
         yield* Consumer.commit(consumer, 5)
         assert.strictEqual(yield* Producer.tryPublish(producer, values(0, 4)), 0)
       }
+    }).pipe(Effect.provide(local))
+  )
+
+  it.effect("tombstones are counted beyond 2^32, and are looked for by consumers that come then [R2] [R13]", () =>
+    Effect.gen(function* () {
+      const ring = yield* ringOf({ maxConsumers: 1 })
+      const { words } = ring.core
+      const producer = yield* Producer.make(ring)
+      yield* bury(producer, 1)
+      // As after 2^32 - 1 of them.
+      for (const word of [Layout.TOMBSTONES_WORD, Layout.UNOBSERVED_WORD, Layout.GIVEN_UP_WORD]) {
+        words[word] = -1
+        words[word + 1] = 1
+      }
+      assert.strictEqual((yield* RingSnapshot.snapshot(ring)).unobserved, 2 ** 32 - 1)
+      const consumer = yield* Consumer.make(ring, { id: "a" })
+      yield* bury(producer, 1)
+      assert.isTrue(Option.isNone(yield* Consumer.tryTake(consumer)))
+      const { givenUp, tombstones } = yield* RingSnapshot.snapshot(ring)
+      assert.deepStrictEqual([tombstones, givenUp], [2 ** 32, 2 ** 32 - 1])
     }).pipe(Effect.provide(local))
   )
 

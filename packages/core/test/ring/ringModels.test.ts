@@ -5,6 +5,7 @@
 import { type ExploreOptions, Strategy } from "@selvedge/testing/model"
 import { it } from "@selvedge/testing/vitest"
 import { describe } from "vitest"
+import * as Tally from "../model/commonWide.model.ts"
 import * as Counters from "../model/ringCounters.model.ts"
 import * as Close from "../model/ringClose.model.ts"
 import * as Death from "../model/ringDeath.model.ts"
@@ -33,6 +34,12 @@ describe("claim, publish and take", () => {
     Basic.sharedUnobserved,
     LIMIT
   )
+})
+
+describe("the tally of many threads", () => {
+  it.model("counts beyond half a turn and a whole one, for every reader [R13]", Tally.half, LIMIT)
+  it.model("counts beyond 32 bits, though one who adds dies at any step [R13]", Tally.crash, LIMIT)
+  it.model("left behind by the dead, is put right long before it is misread [R13]", Tally.mended, LIMIT)
 })
 
 describe("seats", () => {

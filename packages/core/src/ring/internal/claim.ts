@@ -25,6 +25,7 @@ import type { RingCore } from "./core.ts"
 import * as Epoch from "./epoch.ts"
 import * as Gate from "./gate.ts"
 import * as Layout from "./layout.ts"
+import * as Tally from "./tally.ts"
 
 /** What a claim answers: it has the records; the ring is closed; or (a positive number) so many slots are missing. */
 export const CLAIMED = 0
@@ -50,7 +51,7 @@ export class ProducerCore {
     this.next = Atomics.load(core.words, Layout.CLAIM_WORD)
     this.sequence = this.next
     this.gate = (this.next - core.capacity) | 0
-    this.marking = core.multi || Atomics.load(core.words, Layout.TOMBSTONES_WORD) !== 0
+    this.marking = core.multi || Atomics.load(core.words, Layout.MARKED_WORD) !== 0
   }
 }
 
@@ -159,7 +160,7 @@ export const publish = (producer: ProducerCore, n: number): number => finish(pro
 export const bury = (producer: ProducerCore, n: number): number => {
   producer.marking = true
   // Before the cursor: a consumer that sees the records knows that it has to look at their stamps.
-  Atomics.add(producer.core.words, Layout.TOMBSTONES_WORD, n)
+  Tally.addTombstones(producer.core, n)
   return finish(producer, n, Layout.TOMBSTONE)
 }
 

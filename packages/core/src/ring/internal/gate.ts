@@ -16,6 +16,7 @@
  */
 import type { RingCore } from "./core.ts"
 import * as Layout from "./layout.ts"
+import * as Tally from "./tally.ts"
 
 /** States of a seat. */
 export const FREE = 0
@@ -84,7 +85,7 @@ export const refresh = (core: RingCore): number => {
   // G3. Seen by the load of the gate in every claim: what the gate passed has been read for good.
   if (gate !== before && Atomics.compareExchange(words, Layout.GATE_WORD, before, gate) === before && nobody) {
     const passed = Layout.distance(before, gate)
-    if (passed > 0) Atomics.add(words, Layout.UNOBSERVED_WORD, passed)
+    if (passed > 0) Tally.addCommon(core, Layout.UNOBSERVED_WORD, passed)
   }
   return gate
 }

@@ -18,7 +18,7 @@
  *  6  writer bell      bumped to wake producers                         whoever finds a sleeper
  *  7  membership       lock        next owner                           joiners
  *  8  epoch            half turns of the claim word                     producers, four times a turn
- *  9  tally            tombstones  unobserved  given up                 producers, joiners
+ *  9  tally            tombstones (2) unobserved (2) given up (2) marked  producers, joiners
  *  10 … 10+P           owner       intent     published (3)             full waits (3) parked           one producer each
  *  10+P …  (2 each)    cursor      touch      parked       greatest lag consumed (3) gaps (3) empty polls (3)  its consumer
  *                      state       generation owner        id length    id (28 words)                 joiners
@@ -28,7 +28,8 @@
  *  histograms          2 for each seat, of 20 lines: publish to take, then handler              its consumer
  * ```
  *
- * What is followed by (3) is a number of 53 bits (memory/internal/wide.ts). Times and histograms (memory/internal/histogram.ts) are
+ * What is followed by (3) is a number of 53 bits of one writer (memory/internal/wide.ts), and by (2) in the tally one of many
+ * (memory/internal/commonWide.ts). `marked` is 1 once there was a tombstone. Times and histograms (memory/internal/histogram.ts) are
  * there only in a ring that was asked to measure. A time is a `Float64` of nanoseconds on the monotonic clock, which is
  * one for all threads of a process; it is written like the record, before the publication that makes both visible.
  *
@@ -47,13 +48,14 @@
 import * as Header from "../../memory/internal/header.ts"
 import { HISTOGRAM_WORDS } from "../../memory/internal/histogram.ts"
 import { isPowerOfTwo, LINE_BYTES, LINE_WORDS, roundUpToLine } from "../../memory/internal/line.ts"
+import { COMMON_WIDE_WORDS } from "../../memory/internal/commonWide.ts"
 import { WIDE_WORDS } from "../../memory/internal/wide.ts"
 
 /** `"SLVR"` read as one little-endian word. */
 export const MAGIC = 0x52564c53
 
 /** Raised whenever an older reader would misread a region. */
-export const VERSION = 1
+export const VERSION = 2
 
 export const MAX_CAPACITY = 2 ** 28
 export const MAX_SLOT_BYTES = 2 ** 20
@@ -81,8 +83,9 @@ export const LOCK_WORD = 7 * LINE_WORDS
 export const NEXT_OWNER_WORD = LOCK_WORD + 1
 export const EPOCH_WORD = 8 * LINE_WORDS
 export const TOMBSTONES_WORD = 9 * LINE_WORDS
-export const UNOBSERVED_WORD = TOMBSTONES_WORD + 1
-export const GIVEN_UP_WORD = TOMBSTONES_WORD + 2
+export const UNOBSERVED_WORD = TOMBSTONES_WORD + COMMON_WIDE_WORDS
+export const GIVEN_UP_WORD = UNOBSERVED_WORD + COMMON_WIDE_WORDS
+export const MARKED_WORD = GIVEN_UP_WORD + COMMON_WIDE_WORDS
 const FIRST_PRODUCER_WORD = 10 * LINE_WORDS
 
 /** Bits of the mode. */

@@ -30,6 +30,7 @@ import { wake } from "./claim.ts"
 import type { RingCore } from "./core.ts"
 import * as Gate from "./gate.ts"
 import * as Layout from "./layout.ts"
+import * as Tally from "./tally.ts"
 
 /** Why somebody may not join; `Busy` passes by itself. */
 export type JoinProblem = "Busy" | "Duplicate" | "StaleGeneration" | "NoSeat"
@@ -174,7 +175,7 @@ export const dismiss = (core: RingCore, seat: number): number => {
   const cursor = Atomics.load(words, seat + Layout.SEAT_CURSOR)
   Atomics.store(words, seat + Layout.SEAT_STATE, Gate.FREE)
   const missed = Layout.distance(cursor, Atomics.load(words, Layout.CLAIM_WORD))
-  Atomics.add(words, Layout.GIVEN_UP_WORD, missed)
+  Tally.addCommon(core, Layout.GIVEN_UP_WORD, Math.max(0, missed))
   return missed
 }
 

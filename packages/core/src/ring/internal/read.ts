@@ -88,8 +88,8 @@ const cursorRun = (consumer: ConsumerCore, limit: number): number => {
     const end = Atomics.load(words, Layout.CURSOR_WORD)
     if (end !== consumer.end) {
       consumer.end = end
-      // The tally is raised before the cursor moves over the first tombstone.
-      if (!consumer.marked) consumer.marked = Atomics.load(words, Layout.TOMBSTONES_WORD) !== 0
+      // The mark is made before the cursor moves over the first tombstone.
+      if (!consumer.marked) consumer.marked = Atomics.load(words, Layout.MARKED_WORD) !== 0
       ready = Layout.distance(consumer.position, end)
     }
   }

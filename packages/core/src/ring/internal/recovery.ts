@@ -23,6 +23,7 @@ import * as Epoch from "./epoch.ts"
 import * as Gate from "./gate.ts"
 import * as Layout from "./layout.ts"
 import * as Membership from "./membership.ts"
+import * as Tally from "./tally.ts"
 
 /** What a recovery did. */
 export interface Recovered {
@@ -139,7 +140,7 @@ const isHole = (core: RingCore, sequence: number): boolean =>
   Layout.isStamped(Atomics.load(core.words, Layout.stampWord(core.layout, sequence)), (sequence - core.capacity) | 0)
 
 const fill = (core: RingCore, start: number, n: number): void => {
-  Atomics.add(core.words, Layout.TOMBSTONES_WORD, n)
+  Tally.addTombstones(core, n)
   Claim.stamp(core, start, n, Layout.TOMBSTONE)
 }
 
