@@ -39,7 +39,7 @@ import * as path from "node:path"
 import * as Control from "./internal/control.ts"
 import * as Files from "./internal/files.ts"
 import * as Layout from "./internal/layout.ts"
-import { attaching, door, millisOf, refuseUnknown, taken } from "./internal/joining.ts"
+import { door, joined, millisOf, refuseUnknown, taken } from "./internal/joining.ts"
 import type * as Native from "./internal/native.ts"
 import * as Outward from "./internal/outward.ts"
 import { attempt, type SpaceError, underMutex } from "./internal/attempts.ts"
@@ -190,8 +190,8 @@ export type MappingError = MappingUnavailable | SpaceError
  * @since 0.1.0
  */
 export const layerMapped = (options: Options): Layer.Layer<SharedMemory | MappedMemory, MappingError> =>
-  layerOf(options, knownOptions, (door, file) =>
-    attempt(() => {
+  layerOf(options, knownOptions, (door, file, look) => {
+    const owning = attempt(() => {
       const { leftovers = "adopt", maxParticipants = 16 } = options
       if (!Control.isParticipants(maxParticipants)) {
         const wanted = `a whole number from 1 to ${Layout.MOST_PARTICIPANTS}`
@@ -202,7 +202,8 @@ export const layerMapped = (options: Options): Layer.Layer<SharedMemory | Mapped
       }
       return Control.own(door, file, maxParticipants, leftovers)
     })
-  )
+    return Effect.flatMap(owning, (control) => taken(control, look))
+  })
 
 /**
  * Takes part in a space that another process owns, waiting for it.
@@ -213,8 +214,8 @@ export const layerMapped = (options: Options): Layer.Layer<SharedMemory | Mapped
  * @since 0.1.0
  */
 export const layerAttached = (options: AttachOptions): Layer.Layer<SharedMemory | MappedMemory, MappingError> =>
-  layerOf(options, knownAttachOptions, (door, file) =>
-    Effect.flatMap(millisOf(options.timeout), (millis) => attaching(door, file, millis))
+  layerOf(options, knownAttachOptions, (door, file, look) =>
+    Effect.flatMap(millisOf(options.timeout), (millis) => joined(door, file, millis, look))
   )
 
 const knownOptions: Record<keyof Options, true> = {
@@ -228,7 +229,7 @@ const knownAttachOptions: Record<keyof AttachOptions, true> = { directory: true,
 const layerOf = (
   options: { readonly directory: string; readonly name: string },
   known: Readonly<Record<string, true>>,
-  opened: (door: Native.Door, file: string) => Effect.Effect<Control.Control, SpaceError>
+  join: (door: Native.Door, file: string, look: () => void) => Effect.Effect<SpaceCore, SpaceError | MappingUnavailable>
 ): Layer.Layer<SharedMemory | MappedMemory, MappingError> =>
   Layer.effectContext(
     Effect.gen(function* () {
@@ -241,10 +242,7 @@ const layerOf = (
       const look = (): void => {
         Queue.offerUnsafe(signals, undefined)
       }
-      const core = yield* Effect.acquireRelease(
-        Effect.flatMap(opened(native, path.join(directory, name)), (control) => taken(control, look)),
-        (space) => space.close
-      )
+      const core = yield* Effect.acquireRelease(join(native, path.join(directory, name), look), (space) => space.close)
       const scope = yield* Effect.scope
       // What keeps one look from its end, such as a stopped process that has the mutex, may be over at the next sign.
       const looking = Effect.catchCause(core.look(scope), (cause) =>

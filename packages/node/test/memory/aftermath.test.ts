@@ -4,6 +4,8 @@ import * as Consumer from "@selvedge/core/ring/Consumer"
 import * as Producer from "@selvedge/core/ring/Producer"
 import * as Ring from "@selvedge/core/ring/Ring"
 import * as MappedMemory from "@selvedge/node/memory/MappedMemory"
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -11,7 +13,9 @@ import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import * as fs from "node:fs"
 import * as path from "node:path"
+import { joined } from "../../src/memory/internal/joining.ts"
 import * as Layout from "../../src/memory/internal/layout.ts"
+import type { Watcher } from "../../src/memory/internal/watcher.ts"
 import { Numbered } from "./fixtures/numbered.ts"
 import { freshDirectory, participant, space } from "./fixtures/space.ts"
 
@@ -126,5 +130,99 @@ describe("a participant", () => {
         }).pipe(Effect.scoped, Effect.provide(MappedMemory.layerAttached(place)))
       })
     )
+  )
+
+  it.live("has another watcher when its own has ended, which wakes it and notes deaths as before [P4]", () =>
+    space((place) =>
+      Effect.gen(function* () {
+        const ring = yield* Ring.make({ record: Numbered, capacity: 4 }).pipe(MappedMemory.named("numbers"))
+        const told = yield* Deferred.make<number>()
+        const dead = yield* participant(place.directory, place.name, "stay", "numbers")
+        yield* Effect.promise(() => dead.ready())
+        const warned = new Promise<Error>((resolve) => process.once("warning", resolve))
+        yield* Effect.gen(function* () {
+          const memory = yield* MappedMemory.open("numbers")
+          yield* MappedMemory.recover(memory, ({ pid }) => Deferred.succeed(told, pid))
+          const { core } = yield* MappedMemory.MappedMemory
+          const { watcher } = core as unknown as { readonly watcher: Watcher }
+          // No memory has such a size.
+          watcher.tell({ _tag: "Watch", region: 63, memory: -1 as never })
+          assert.match((yield* Effect.promise(() => warned)).message, /the watcher of .* has ended, another one takes/)
+          watcher.tell({ _tag: "Forget", region: 63 })
+          const other = yield* Ring.attach(yield* MappedMemory.handle(memory), { record: Numbered })
+          const consumer = yield* Consumer.make(other, { id: "a" })
+          const taking = yield* Effect.forkChild(Effect.map(Consumer.take(consumer), ({ value }) => value))
+          yield* Effect.sleep(150)
+          yield* Producer.publish(yield* Producer.make(ring), { who: 1, value: 2 })
+          assert.strictEqual(yield* Fiber.join(taking), 2)
+          yield* Effect.promise(() => dead.kill())
+          assert.strictEqual(yield* Deferred.await(told), dead.process.pid)
+        }).pipe(Effect.scoped, Effect.provide(MappedMemory.layerAttached(place)))
+      })
+    )
+  )
+
+  it.live("that is one of many in a thread adds no listener of its own to the process [P4]", () =>
+    space(
+      (place) =>
+        Effect.gen(function* () {
+          const before = process.listenerCount("exit")
+          yield* Effect.scoped(
+            Effect.gen(function* () {
+              for (let i = 0; i < 12; i++) yield* Layer.build(MappedMemory.layerAttached(place))
+              assert.strictEqual(process.listenerCount("exit"), before)
+            })
+          )
+          assert.strictEqual(process.listenerCount("exit"), before)
+        }),
+      { maxParticipants: 64 }
+    )
+  )
+
+  it.live("whose space is removed before it has a place waits for another one [P2]", () =>
+    space((place) =>
+      Effect.gen(function* () {
+        const { control } = (yield* MappedMemory.MappedMemory).core
+        const { door } = control
+        const file = path.join(place.directory, place.name)
+        const removing = {
+          ...door,
+          // Its file is open by now.
+          addressOf: (memory: SharedArrayBuffer) => {
+            fs.rmSync(file, { force: true })
+            return door.addressOf(memory)
+          }
+        }
+        const error = yield* Effect.flip(joined(removing, file, 50, () => undefined))
+        assert.match(error.message, /wanted a space with a living owner \(no file\), found none within/)
+      })
+    )
+  )
+
+  it.live("that has left is told so, whatever its descriptor is now [P2]", () =>
+    Effect.gen(function* () {
+      const directory = yield* freshDirectory
+      const scope = yield* Scope.make()
+      const context = yield* Layer.buildWithScope(MappedMemory.layerMapped({ directory, name: "test" }), scope)
+      const { control } = Context.get(context, MappedMemory.MappedMemory).core
+      yield* Scope.close(scope, Exit.void)
+      const opened: Array<number> = []
+      do opened.push(fs.openSync(path.join(directory, "other"), "w+"))
+      while ((opened.at(-1) ?? 0) < control.fd)
+      for (const use of [MappedMemory.allocate("numbers", 8), MappedMemory.open("numbers", { timeout: 0 })]) {
+        const error = yield* Effect.flip(
+          Effect.scoped(
+            Effect.provideContext(
+              use as typeof use &
+                Effect.Effect<SharedArrayBuffer, { readonly message: string }, MappedMemory.MappedMemory | Scope.Scope>,
+              context
+            )
+          )
+        )
+        assert.match(error.message, /wanted a space that is open here, found none/)
+      }
+      for (const fd of opened) fs.closeSync(fd)
+      assert.deepStrictEqual(fs.readdirSync(directory), ["other"])
+    }).pipe(Effect.scoped)
   )
 })

@@ -20,7 +20,7 @@
  */
 import { createHash, randomInt } from "node:crypto"
 import * as fs from "node:fs"
-import { FileRefused, SpaceFull, SpaceTaken } from "../MappingError.ts"
+import { FileRefused, NotThere, SpaceFull, SpaceTaken } from "../MappingError.ts"
 import * as Files from "./files.ts"
 import * as Layout from "./layout.ts"
 import type { Door } from "./native.ts"
@@ -36,6 +36,8 @@ export interface Control {
   /** Rows there are, the spare one too. */
   readonly participants: number
   readonly isOwner: boolean
+  /** Its descriptor may belong to another file by now. */
+  isReleased: boolean
 }
 
 export type Leftovers = "adopt" | "replace"
@@ -232,7 +234,7 @@ const mapped = (door: Door, path: string, fd: number, isOwner: boolean): Control
   const address = door.addressOf(memory)
   door.mapOver(address, Layout.BYTES, fd)
   const words = new Int32Array(memory)
-  return { door, path, fd, memory, words, address, participants: rowsIn(words), isOwner }
+  return { door, path, fd, memory, words, address, participants: rowsIn(words), isOwner, isReleased: false }
 }
 
 // -----------------------------------------------------------------------------
@@ -240,7 +242,8 @@ const mapped = (door: Door, path: string, fd: number, isOwner: boolean): Control
 // -----------------------------------------------------------------------------
 
 /** Runs a change of the tables, at once, under the mutex; `Busy` if another process has it (S1). */
-export const withMutex = <A>({ door, fd }: Control, change: () => A): A | "Busy" => {
+export const withMutex = <A>({ door, fd, isReleased, path }: Control, change: () => A): A | "Busy" => {
+  if (isReleased) throw new NotThere({ path, wanted: "a space that is open here", waitedMillis: 0 })
   if (!door.locks.take(fd, Layout.MUTEX_BYTE)) return "Busy"
   try {
     return change()

@@ -9,6 +9,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { InvalidSpace, MappingUnavailable, NotThere } from "../MappingError.ts"
 import * as Control from "./control.ts"
+import * as Files from "./files.ts"
 import * as Native from "./native.ts"
 import { attempt, type SpaceError, underMutex } from "./attempts.ts"
 import { release, SpaceCore } from "./space.ts"
@@ -51,6 +52,17 @@ export const attaching = (
     return go
   })
 
+/** Attaches and takes a row; again, if the owner has removed the space between the two. */
+export const joined = (
+  door: Native.Door,
+  file: string,
+  timeoutMillis: number,
+  look: () => void
+): Effect.Effect<SpaceCore, SpaceError | MappingUnavailable> =>
+  Effect.flatMap(attaching(door, file, timeoutMillis), (control) =>
+    Effect.catchTag(taken(control, look), "NotThere", () => joined(door, file, timeoutMillis, look))
+  )
+
 /** The door of this thread, or why there is none. */
 export const door: Effect.Effect<Native.Door, MappingUnavailable> = Effect.flatMap(
   Effect.promise(() => Native.open()),
@@ -64,7 +76,13 @@ export const taken = (
 ): Effect.Effect<SpaceCore, SpaceError | MappingUnavailable> =>
   Effect.onError(
     Effect.flatMap(
-      underMutex(control, () => Control.join(control)),
+      underMutex(control, () => {
+        // An owner removes its space under the mutex.
+        if (!Files.isStill(control.path, control.fd)) {
+          throw new NotThere({ path: control.path, wanted: "a space that was not removed meanwhile", waitedMillis: 0 })
+        }
+        return Control.join(control)
+      }),
       ({ life, row }) => watched(control, row, life, look)
     ),
     () => Effect.sync(() => release(control))
@@ -79,7 +97,9 @@ const watched = (
 ): Effect.Effect<SpaceCore, SpaceError | MappingUnavailable> =>
   Effect.suspend(() => {
     const watcher = Watcher.start(control, row, look, (error) => {
-      process.emitWarning(`selvedge: ${String(error)}; other processes do not wake this one any more`)
+      process.emitWarning(
+        `selvedge: the watcher of ${control.path} has ended, another one takes its place: ${String(error)}`
+      )
     })
     return Effect.tryPromise({
       try: () => watcher.awake.then(() => new SpaceCore(control, row, life, watcher, look)),

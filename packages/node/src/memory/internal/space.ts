@@ -361,7 +361,9 @@ export class SpaceCore {
 }
 
 /** Gives back what a control file takes: its pages, and all locks with its descriptor. */
-export const release = ({ address, door, fd }: Control.Control): void => {
+export const release = (control: Control.Control): void => {
+  const { address, door, fd } = control
+  control.isReleased = true
   door.putBack(address, Layout.BYTES)
   fs.closeSync(fd)
 }
