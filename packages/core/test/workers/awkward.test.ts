@@ -58,6 +58,23 @@ describe("a worker that not even a kill ends", () => {
     )
   )
 
+  it.effect("keeps nobody waiting for its answers [W5] [W10]", () =>
+    withPuppets((puppets) =>
+      Effect.gen(function* () {
+        const container = yield* Container.make({ grace: 100 })
+        yield* container.run({ name: "a", count: 1, program: Puppets.program })
+        yield* puppets.isReady(0)
+        const asked = yield* begun(Effect.flip(container.request(Who, 0)))
+        yield* Effect.forkChild(container.stop())
+        yield* pass(100)
+        yield* pass(999)
+        assert.isFalse(ended(asked))
+        yield* pass(1)
+        assert.strictEqual((yield* Fiber.join(asked)).reason, "WorkerGone")
+      })
+    )
+  )
+
   it.effect("on trial does not hold up the operations after it: its own has failed, in time [W11] [W7]", () =>
     withPuppets((puppets) =>
       Effect.gen(function* () {

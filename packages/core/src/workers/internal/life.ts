@@ -11,7 +11,8 @@
  * **Invariants**
  *
  * 1. `exited` of the host is called exactly once, and nothing of the host after it.
- * 2. A request that is pending when the life ends fails with `WorkerGone` in the same turn; no other life gets it.
+ * 2. A request that is pending when the life ends fails with `WorkerGone` in the same turn; no other life gets it. So does one
+ *    that is pending when a life that was killed has not ended within the patience.
  * 3. Of what is known about the end, the first of the worker's own last word and the supervisor's kill counts; what the
  *    platform saw only without either.
  *
@@ -26,6 +27,7 @@ import type { StartFailed } from "../ContainerError.ts"
 import * as WorkerExit from "../WorkerExit.ts"
 import * as WorkerMessage from "../WorkerMessage.ts"
 import { Age } from "./age.ts"
+import { PATIENCE_MILLIS } from "./patience.ts"
 import { Signs } from "./signs.ts"
 
 export type Reply = Extract<WorkerMessage.FromWorker, { readonly _tag: "Reply" }>["result"]
@@ -52,6 +54,8 @@ export class Life {
   private killed: WorkerExit.KillReason | undefined = undefined
   private readonly pending = new Map<number, (reply: Reply | undefined) => void>()
   private nextId = 1
+  /** Until those who wait for its answers are told, once it was killed. */
+  private patience: Fiber.Fiber<void> | undefined = undefined
   isReady = false
   isGone = false
   isStopping = false
@@ -154,14 +158,28 @@ export class Life {
   private finish(seen: WorkerExit.WorkerExit): void {
     if (this.isGone) return
     this.isGone = true
-    const waiting = Array.from(this.pending.values())
-    this.pending.clear()
+    this.patience?.interruptUnsafe()
+    const waiting = this.takePending()
     this.early = []
     const { ending } = this
     this.host.run(Effect.ignoreCause(Scope.close(this.scope, Exit.void)))
     this.host.exited(this, ending ?? seen)
     for (const wake of waiting) wake(undefined)
   }
+
+  private takePending(): ReadonlyArray<(reply: Reply | undefined) => void> {
+    const waiting = Array.from(this.pending.values())
+    this.pending.clear()
+    return waiting
+  }
+
+  /** It was killed and is still there: whoever waits for an answer of it is told that there will be none. */
+  private readonly forsake = Effect.andThen(
+    Effect.sleep(PATIENCE_MILLIS),
+    Effect.sync(() => {
+      for (const wake of this.takePending()) wake(undefined)
+    })
+  )
 
   // ---------------------------------------------------------------------------
   // To the worker
@@ -197,6 +215,7 @@ export class Life {
     // What it said before is how it ended; now only what is left of it is removed.
     if (this.said === undefined) this.killed ??= reason
     this.isKilled = true
+    this.patience ??= this.host.run(this.forsake)
     if (this.link !== undefined) this.link.kill()
     else this.starting?.interruptUnsafe()
   }
