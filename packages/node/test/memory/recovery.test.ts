@@ -53,6 +53,25 @@ describe("a process that is killed", () => {
     )
   )
 
+  it.live("keeps no place for the sake of a region that was removed while it had it open [P3]", () =>
+    space((place) =>
+      Effect.gen(function* () {
+        const one = yield* Effect.scoped(
+          Effect.gen(function* () {
+            yield* Ring.make(multi).pipe(MappedMemory.named("numbers"))
+            const opened = yield* participant(place.directory, place.name, "seat", "numbers", "late")
+            yield* Effect.promise(() => opened.ready())
+            return opened
+          })
+        )
+        assert.strictEqual(yield* participantsLeft, 2)
+        one.process.kill("SIGKILL")
+        yield* Effect.promise(() => one.killed())
+        yield* Effect.timeout(until(Effect.map(participantsLeft, (left) => left === 1)), TIMEOUT)
+      })
+    )
+  )
+
   it.live("leaves a claim that is skipped by others and counted [P3]", () =>
     space((place) =>
       Effect.gen(function* () {

@@ -374,6 +374,8 @@ export const bury = (control: Control, row: number): void => {
   const life = lifeOf(control, row)
   for (let region = 0; region < Layout.REGIONS; region++) {
     const word = Layout.regionWord(region)
+    // It was removed while this one lived, and nobody will recover it.
+    if (words[word] === Layout.REMOVED) Layout.clearOpened(words, row, region)
     if (words[word] !== Layout.MAKING || words[word + Layout.MAKER] !== life) continue
     fs.rmSync(Files.regionPath(path, words[word + Layout.SERIAL] ?? 0), { force: true })
     Layout.clearOpened(words, row, region)
