@@ -11,15 +11,16 @@ const ssr = { resolve: { conditions: ["@selvedge/source", "node"] } }
 const workers = [
   "packages/node/test/{memory,model,ring,workers}/**/*.test.ts",
   "packages/core/test/model/killed/*.test.ts",
+  "packages/node/test/diagnostics/{counters,exitReport}.test.ts",
   "packages/testing/test/processes/**/*.test.ts",
-  "examples/gateway/test/kill.test.ts"
+  "examples/gateway/test/{kill,operate,plantedWorkers}.test.ts",
+  "test/{mutants,pack}.test.ts"
 ]
 // Tests that measure when processes end, or how long a loop was blocked: they run alone, after the others.
 const processes = [
-  "packages/node/test/{admin,diagnostics,http,main}/**/*.test.ts",
-  "examples/gateway/test/{operate,plantedWorkers,watchdog}.test.ts",
-  "test/pack.test.ts",
-  "test/mutants.test.ts"
+  "packages/node/test/{admin,http,main}/**/*.test.ts",
+  "packages/node/test/diagnostics/{socket,watchdog}.test.ts",
+  "examples/gateway/test/watchdog.test.ts"
 ]
 
 export default defineConfig({
