@@ -42,7 +42,7 @@ export class InvalidSetting extends Schema.TaggedError<InvalidSetting>()("Invali
  *
  * **Errors**
  *
- * - `InvalidSetting`: names the first such option, and all there are.
+ * - `InvalidSetting`: names the first such option, and all there are; or says that there are no options in it.
  *
  * @category guards
  * @since 0.1.0
@@ -52,9 +52,16 @@ export const refuseUnknown = (
   known: Readonly<Record<string, true>>,
   within = ""
 ): Effect.Effect<void, InvalidSetting> => {
+  const names = Object.keys(known).join(", ")
+  if (typeof given !== "object" || given === null) {
+    const option = within === "" ? "options" : within.slice(0, -1)
+    return Effect.fail(
+      new InvalidSetting({ option, variable: undefined, value: show(given), allowed: `an object with ${names}` })
+    )
+  }
   const unknown = Object.keys(given).find((name) => !Object.hasOwn(known, name))
   if (unknown === undefined) return Effect.void
-  const allowed = `one of the options ${Object.keys(known).join(", ")}`
+  const allowed = `one of the options ${names}`
   return Effect.fail(
     new InvalidSetting({ option: `${within}${unknown}`, variable: undefined, value: show(unknown), allowed })
   )

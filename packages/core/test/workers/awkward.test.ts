@@ -288,6 +288,49 @@ describe("what a kept worker takes over", () => {
   )
 })
 
+describe("a fiber that a set-up left running", () => {
+  it.effect("may operate on its container once the set-up has ended [W11]", () =>
+    Effect.gen(function* () {
+      const container = yield* Container.make()
+      yield* container.run({ name: "a", program: patient, count: 1 })
+      yield* pass(0)
+      const later = yield* completed(
+        container.reload((spawner) =>
+          Effect.andThen(
+            spawner.run({ name: "a", program: patient, count: 1 }),
+            Effect.forkDetach(Effect.andThen(Effect.sleep("1 minute"), container.restart()))
+          )
+        )
+      )
+      assert.strictEqual(later.kept.length, 1)
+      yield* pass(60_000)
+      assert.deepStrictEqual(yield* lives, ["a 1.1"])
+    }).pipe(on())
+  )
+})
+
+describe("options of an operation from code without types", () => {
+  for (const options of [null, "all", 5]) {
+    it.effect(`are refused where they are ${JSON.stringify(options)} [W11] [W14]`, () =>
+      Effect.gen(function* () {
+        const container = yield* Container.make()
+        yield* container.run({ name: "a", program: patient, count: 1 })
+        yield* pass(0)
+        const given = options as never
+        for (const operation of [
+          container.restart(given),
+          container.reload(() => Effect.void, given),
+          container.scale("a", 0, given)
+        ]) {
+          const error = yield* Effect.flip(operation)
+          assert.match(error.message, /^options: wanted an object with .*grace, found /)
+        }
+        assert.deepStrictEqual(yield* lives, ["a 0.1"])
+      }).pipe(on())
+    )
+  }
+})
+
 describe("requests to two services, one after the other", () => {
   it.effect("reach all workers of both [W5] [W4]", () =>
     Effect.gen(function* () {

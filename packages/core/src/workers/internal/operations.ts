@@ -21,8 +21,14 @@ import { ContainerStopping, InvalidSpec } from "../ContainerError.ts"
 import type { Fleet, Ticket } from "./fleet.ts"
 import { whenClosed } from "./prepare.ts"
 
-/** The containers whose set-up this fiber runs. */
-export const Inside: Context.Reference<ReadonlyArray<Fleet>> = Context.Reference<ReadonlyArray<Fleet>>(
+/** A set-up that runs, or has run. */
+export interface Running {
+  readonly fleet: Fleet
+  hasEnded: boolean
+}
+
+/** The set-ups this fiber runs, or has come from. */
+export const Inside: Context.Reference<ReadonlyArray<Running>> = Context.Reference<ReadonlyArray<Running>>(
   "@selvedge/core/workers/Inside",
   { defaultValue: () => [] }
 )
@@ -58,7 +64,7 @@ export const operate = <A, E>(
 ): Effect.Effect<A, E | ContainerStopping | InvalidSpec> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.flatMap(Inside, (inside): Effect.Effect<A, E | ContainerStopping | InvalidSpec> => {
-      if (inside.includes(fleet)) {
+      if (inside.some((one) => one.fleet === fleet && !one.hasEnded)) {
         const wanted = "no operation of the container it sets up"
         return Effect.fail(new InvalidSpec({ service: fleet.setup.name, field: "set-up", wanted, found: name }))
       }

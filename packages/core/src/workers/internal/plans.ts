@@ -22,7 +22,7 @@ import type {
   Spawner
 } from "../Operations.ts"
 import type { Fleet, Ticket } from "./fleet.ts"
-import { giveUp, Inside, isOver, operate } from "./operations.ts"
+import { giveUp, Inside, isOver, operate, type Running } from "./operations.ts"
 import type { Place } from "./place.ts"
 import { checkService, checkGrace, type Service } from "./prepare.ts"
 import * as Rollout from "./rollout.ts"
@@ -102,14 +102,18 @@ export const reload = <E, R>(
         const marked = fleet.serving
         const asked: Array<Service> = []
         const spawner = spawnerOf(fleet, asked)
+        const running: Running = { fleet, hasEnded: false }
         const inside = Effect.updateService(
           Effect.suspend(() => setUp(spawner.use)),
           Inside,
-          (fleets) => [...fleets, fleet]
+          (others) => [...others, running]
         )
         yield* Effect.ensuring(
           untilOver(fleet, ticket, Effect.provideContext(inside, context)),
-          Effect.sync(spawner.close)
+          Effect.sync(() => {
+            running.hasEnded = true
+            spawner.close()
+          })
         )
         const plan = (): Rollout.Plan => planReload(fleet, marked, asked, keep)
         return yield* Rollout.run(fleet, { operation: "reload", ticket, graceMillis, plan })
