@@ -9,7 +9,7 @@
  *
  * Options: `--seconds N` for each script (10), `--seed N` (random, printed),
  * `--records N` and `--kills N` (a script that counts them ends when every kind of round has had so many; the seconds are still
- * the most it may take), `--at-once N` scripts side by side (1), `--only text`, `--root`. Exit code 1 on a violation, on a child that died or
+ * the most it may take), `--only text`, `--root`. Exit code 1 on a violation, on a child that died or
  * never ended, and when there is no script.
  */
 import { spawn } from "node:child_process"
@@ -63,8 +63,6 @@ interface Asked {
   readonly root: string
   readonly options: StressOptions
   readonly files: ReadonlyArray<string>
-  /** How many run side by side. */
-  readonly atOnce: number
 }
 
 const readOptions = (): Asked => {
@@ -74,7 +72,6 @@ const readOptions = (): Asked => {
       seed: { type: "string" },
       records: { type: "string" },
       kills: { type: "string" },
-      "at-once": { type: "string", default: "1" },
       only: { type: "string", default: "" },
       root: { type: "string", default: workspaceRoot }
     }
@@ -92,21 +89,17 @@ const readOptions = (): Asked => {
     const names = all.map(nameOf).join(", ")
     throw new WrongArgument(`--only wants a part of a script's name (${names}), found "${values.only}"`)
   }
-  return { root, options, files, atOnce: positive("at-once", values["at-once"], "whole") }
+  return { root, options, files }
 }
 
 const main = async (): Promise<number> => {
-  const { atOnce, files, options, root } = readOrExit("stress", readOptions)
+  const { files, options, root } = readOrExit("stress", readOptions)
   let failed = 0
-  const left = files.values()
-  const runLeft = async (): Promise<void> => {
-    for (const file of left) {
-      const line = await runScript(root, file, options)
-      console.log(JSON.stringify(line))
-      if (line.violations.length > 0) failed++
-    }
+  for (const file of files) {
+    const line = await runScript(root, file, options)
+    console.log(JSON.stringify(line))
+    if (line.violations.length > 0) failed++
   }
-  await Promise.all(Array.from({ length: atOnce }, runLeft))
   console.error(`stress: ${files.length - failed} passed, ${failed} failed, seed ${options.seed}`)
   if (files.length === 0) console.error(`stress: found no script below ${root}`)
   return failed === 0 && files.length > 0 ? 0 : 1
