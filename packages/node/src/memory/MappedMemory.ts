@@ -319,6 +319,8 @@ export const nameOf = (memory: SharedArrayBuffer): Effect.Effect<string, NotAReg
  * What a ring is attached with in a region that was opened, or posted to a worker with: its owner is a number of this participant's, so
  * that the ring is recovered from its death.
  *
+ * **Errors**: `SpaceFull` after 64 of them: a participant has that many numbers in its life. One handle serves all attachments of a thread.
+ *
  * **Gotchas**: the handles of `Ring.handle` have numbers that only the ring knows; use these between processes.
  *
  * @category operations

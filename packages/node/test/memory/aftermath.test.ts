@@ -91,6 +91,31 @@ describe("a participant", () => {
     )
   )
 
+  it.live("tries a recovery that fails again, once in a second, and in the end it is done [P3]", () =>
+    space((place) =>
+      Effect.gen(function* () {
+        const memory = yield* MappedMemory.allocate("numbers", 8)
+        const tries: Array<number> = []
+        const done = yield* Deferred.make<void>()
+        yield* MappedMemory.recover(memory, () =>
+          Effect.suspend(() => {
+            tries.push(performance.now())
+            if (tries.length < 3) throw new Error("planted: not yet")
+            return Effect.as(Deferred.succeed(done, undefined), true)
+          })
+        )
+        const other = yield* participant(place.directory, place.name, "stay", "numbers")
+        yield* Effect.promise(() => other.ready())
+        yield* Effect.promise(() => other.kill())
+        yield* Deferred.await(done)
+        const [first = 0, , third = 0] = tries
+        assert.strictEqual(tries.length, 3)
+        assert.isAtLeast(third - first, 1990)
+        while ((yield* MappedMemory.participants).length > 1) yield* Effect.sleep(10)
+      })
+    )
+  )
+
   it.live("keeps a region that it opens again while it gives it back [P1]", () =>
     space((place) =>
       Effect.gen(function* () {

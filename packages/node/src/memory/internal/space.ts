@@ -53,6 +53,9 @@ interface Held {
 
 const ATTACH_MILLIS = 20
 
+/** Between two tries of a recovery that fails; each of them is told. */
+const AFTER_FAILURE_MILLIS = 1000
+
 /** There is no region of that name. */
 const NONE = Effect.succeed(-1)
 
@@ -334,7 +337,12 @@ export class SpaceCore {
     })
     return Effect.suspend(() => recovery(death)).pipe(
       Effect.flatMap((whole) => (whole ? done : Effect.void)),
-      Effect.catchCause((cause) => Effect.logError(`recovery from the death of process ${death.pid} failed`, cause)),
+      Effect.catchCause((cause) =>
+        Effect.andThen(
+          Effect.logError(`recovery from the death of process ${death.pid} failed, and is tried again`, cause),
+          Effect.sleep(AFTER_FAILURE_MILLIS)
+        )
+      ),
       Effect.ensuring(Effect.sync(() => this.underWay.delete(key)))
     )
   }
