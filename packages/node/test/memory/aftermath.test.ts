@@ -67,6 +67,27 @@ describe("when everybody was killed", () => {
   )
 })
 
+describe("when the owner has gone in order", () => {
+  it.live(
+    "regions of those who were killed later are removed by who makes the next space, and nothing else is [P2]",
+    () =>
+      Effect.gen(function* () {
+        const directory = yield* freshDirectory
+        const scope = yield* Scope.make()
+        yield* Layer.buildWithScope(MappedMemory.layerMapped({ directory, name: "test" }), scope)
+        const other = yield* participant(directory, "test", "make", "theirs")
+        yield* Effect.promise(() => other.ready())
+        yield* Scope.close(scope, Exit.void)
+        yield* Effect.promise(() => other.kill())
+        const foreign = ["test.8", "test.x", "other.1"]
+        for (const name of foreign) fs.writeFileSync(path.join(directory, name), "not a region", { mode: 0o600 })
+        assert.deepStrictEqual(fs.readdirSync(directory).toSorted(), ["other.1", "test.1", "test.8", "test.x"])
+        yield* Effect.scoped(Layer.build(MappedMemory.layerMapped({ directory, name: "test" })))
+        assert.deepStrictEqual(fs.readdirSync(directory).toSorted(), foreign.toSorted())
+      }).pipe(Effect.scoped)
+  )
+})
+
 describe("a participant", () => {
   it.live("goes on noting deaths when a stopped process had the mutex for too long [P3]", () =>
     space((place) =>

@@ -227,6 +227,7 @@ const format = (door: Door, file: string, fd: number, participants: number): voi
   fs.writeSync(fd, words, 0, Layout.BYTES, 0)
   // In a second write: whoever sees the magic sees the rest, and a file whose maker died before is blank at its beginning.
   fs.writeSync(fd, Int32Array.of(Layout.MAGIC), 0, 4, 0)
+  Files.sweep(file, sealIn(words, 0).space)
 }
 
 const mapped = (door: Door, path: string, fd: number, isOwner: boolean): Control => {

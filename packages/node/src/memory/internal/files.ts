@@ -254,3 +254,29 @@ export const removeRegion = (file: string, wanted: Seal): void => {
     if (!(error instanceof FileRefused)) throw error
   }
 }
+
+/**
+ * Removes regions that an earlier space of that name has left: its owner had gone in order, and their makers were killed after that. Who still
+ * has one of them mapped goes on having it.
+ */
+export const sweep = (spacePath: string, space: Seal["space"]): void => {
+  const [directory, name] = [path.dirname(spacePath), path.basename(spacePath)]
+  for (const entry of fs.readdirSync(directory)) {
+    if (!entry.startsWith(`${name}.`) || !/^\d+$/.test(entry.slice(name.length + 1))) continue
+    const file = path.join(directory, entry)
+    const seal = sealAt(file)
+    if (seal !== undefined && !isOf(seal, space)) fs.rmSync(file, { force: true })
+  }
+}
+
+const sealAt = (file: string): Seal | undefined => {
+  try {
+    const fd = openFile(file, 0)
+    const seal = readSeal(fd)
+    fs.closeSync(fd)
+    return seal
+  } catch {
+    // Gone meanwhile, or not ours: invariant 1.
+    return undefined
+  }
+}
