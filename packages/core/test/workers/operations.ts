@@ -42,6 +42,15 @@ const readyIn = (millis: number) =>
     )
   )
 
+/** Each is ready so much later than the one before it in its service. */
+export const oneAfterTheOther = (millis: number): Backend.ProgramRef =>
+  Backend.direct(
+    WorkerProgram.make({
+      ready: "manual",
+      main: Effect.flatMap(WorkerContext.WorkerContext, ({ serviceOrdinal }) => readyIn(millis * serviceOrdinal))
+    })
+  )
+
 /** The workers of a container, as `service number: ordinal.generation state`. */
 export const workers = (container: Container.Container) =>
   Effect.map(container.status, (rows) =>

@@ -104,6 +104,21 @@ describe("a worker that does not become ready in time", () => {
 })
 
 describe("a worker that says something of itself", () => {
+  it.effect("is kept in its row with the first 1000 characters of it [W13]", () =>
+    Effect.gen(function* () {
+      const container = yield* Container.make()
+      const workers = yield* TestContainer.TestContainer
+      yield* container.run({ ...late, program: patient })
+      yield* settle
+      yield* workers.say(0, { _tag: "StatusText", text: "x".repeat(1_000_000) })
+      yield* settle
+      assert.deepStrictEqual(
+        (yield* container.status).map(({ text }) => text?.length),
+        [1000]
+      )
+    }).pipe(on())
+  )
+
   it.effect("is heard by the policy, word for word, and its problem is a warning too [W7]", () => {
     const lines: Array<Line> = []
     return Effect.gen(function* () {

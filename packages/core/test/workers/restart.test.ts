@@ -9,10 +9,12 @@ import { ShutdownToken } from "@selvedge/core/shutdown/ShutdownToken"
 import * as TokenTree from "@selvedge/core/shutdown/TokenTree"
 import * as FiberExplorer from "@selvedge/testing/scheduler/FiberExplorer"
 import * as TestContainer from "@selvedge/testing/workers/TestContainer"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import { quietly } from "../service/stage.ts"
-import { answering, begun, completed, ended, stream, Who, workers } from "./operations.ts"
+import { answering, begun, completed, ended, oneAfterTheOther, stream, Who, workers } from "./operations.ts"
 import { crash, lives, on, pass, patient, settle, slow, starting, states } from "./stage.ts"
 
 const two = { name: "a", program: answering("1", 100), count: 2 } as const
@@ -42,6 +44,46 @@ describe("a restart", () => {
         yield* container.spawn({ name: "c", program: patient })
         assert.deepStrictEqual((yield* workers(container)).at(-1), "c 0: 0.2")
       }).pipe(on())
+  )
+
+  it.effect("promotes nobody before all are ready, also where each service has one that is [W11]", () =>
+    Effect.gen(function* () {
+      const container = yield* Container.make()
+      yield* container.run({ name: "a", program: oneAfterTheOther(100), count: 2 })
+      yield* pass(100)
+      const restart = yield* begun(container.restart())
+      yield* pass(99)
+      assert.deepStrictEqual(yield* workers(container), ["a 0: 0.1", "a 1: 1.1"])
+      yield* pass(1)
+      assert.deepStrictEqual(yield* workers(container), ["a 0: 2.1", "a 1: 3.1"])
+      yield* Fiber.join(restart)
+    }).pipe(on())
+  )
+
+  it.effect("that dies half-way takes its workers back, and the next one works [W11]", () =>
+    Effect.gen(function* () {
+      const clock = yield* Clock.Clock
+      let reads = 0
+      let breaksAt = Infinity
+      const breaking: Clock.Clock = Object.assign(Object.create(clock), {
+        currentTimeMillisUnsafe: () => {
+          if (++reads === breaksAt) throw new Error("the clock is broken")
+          return clock.currentTimeMillisUnsafe()
+        }
+      })
+      const container = yield* Effect.provideService(Container.make(), Clock.Clock, breaking)
+      yield* container.run({ name: "a", program: patient, count: 2 })
+      yield* settle
+      // A life reads the clock when it begins: the first of the new ones does, the second dies of it.
+      breaksAt = reads + 2
+      const exit = yield* Effect.exit(completed(container.restart()))
+      assert.isTrue(Exit.hasDies(exit))
+      yield* pass(10_000)
+      assert.deepStrictEqual(yield* lives, ["a 0.1", "a 1.1"])
+      assert.strictEqual(yield* container.size, 2)
+      assert.strictEqual((yield* completed(container.restart())).retired, 2)
+      assert.strictEqual(yield* container.size, 2)
+    }).pipe(on())
   )
 
   it.effect("fails no request while requests flow, also those that take longer than the restart [W11] [W5]", () =>

@@ -34,6 +34,9 @@ export type Reply = Extract<WorkerMessage.FromWorker, { readonly _tag: "Reply" }
 /** What a life says besides `Ready`, `Reply` and `Ended`. */
 export type Word = Exclude<WorkerMessage.FromWorker, { readonly _tag: "Ready" | "Reply" | "Ended" }>
 
+/** A status is a line for people; what a worker sends beyond this is not kept. */
+const LONGEST_TEXT = 1000
+
 /** Who is told. Plain calls. */
 export interface Host {
   readonly run: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
@@ -147,7 +150,7 @@ export class Life {
         return this.host.word(this, message)
       }
       case "StatusText": {
-        this.text = message.text
+        this.text = message.text.slice(0, LONGEST_TEXT)
         return this.host.word(this, message)
       }
       default:

@@ -65,15 +65,8 @@ export const run = (fleet: Fleet, options: Options): Effect.Effect<Outcome, Oper
     if (!Array.isArray(trial)) return yield* Effect.fail(trial as SpawnError)
     const started: ReadonlyArray<Child> = trial.map((place: Place) => fleet.childOf(place))
     const kept = plan.kept.map(({ place }) => fleet.childOf(place))
-    yield* beginTrial(fleet, ticket, trial)
-    const patience: Patience = { until: undefined }
-    const look = (): Verdict => verdictOnAll(fleet, ticket, plan, trial, patience)
-    // Whoever waits is woken a moment after what it waits for: what was true then is looked at again.
-    let found = look()
-    while (found === "wait") {
-      yield* whileWaiting(fleet, look, patience)
-      found = look()
-    }
+    // A defect on the way, of this family or of a backend, leaves nobody on trial either.
+    const found = yield* Effect.onError(onTrial(fleet, ticket, plan, trial), () => takeBack(fleet, trial, graceMillis))
     if (found !== "ready") {
       yield* takeBack(fleet, trial, graceMillis)
       return yield* found === "over" ? giveUp(fleet) : Effect.fail(failed(operation, found))
@@ -86,6 +79,24 @@ export const run = (fleet: Fleet, options: Options): Effect.Effect<Outcome, Oper
 // -----------------------------------------------------------------------------
 // On trial
 // -----------------------------------------------------------------------------
+
+/** Begins all of them and waits until it is known what is to be done. */
+const onTrial = (
+  fleet: Fleet,
+  ticket: Ticket,
+  plan: Plan,
+  trial: ReadonlyArray<Place>
+): Effect.Effect<Exclude<Verdict, "wait">> =>
+  Effect.gen(function* () {
+    yield* beginTrial(fleet, ticket, trial)
+    const patience: Patience = { until: undefined }
+    const look = (): Verdict => verdictOnAll(fleet, ticket, plan, trial, patience)
+    // Whoever waits is woken a moment after what it waits for: what was true then is looked at again.
+    for (let found = look(); ; found = look()) {
+      if (found !== "wait") return found
+      yield* whileWaiting(fleet, look, patience)
+    }
+  })
 
 const takeOnTrial = (fleet: Fleet, plan: Plan): ReadonlyArray<Place> | SpawnError => {
   const wants = plan.fresh.map(({ replaces, spec }) => ({
