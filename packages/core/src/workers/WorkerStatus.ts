@@ -18,7 +18,7 @@ export interface Shape {
   readonly ready: Effect.Effect<void>
   /** Still making progress: what a `progressTimeout` waits for. */
   readonly healthy: Effect.Effect<void>
-  /** A line for people; resets no timeout. */
+  /** A line for people, of which 1000 characters are kept; resets no timeout. */
   readonly text: (text: string) => Effect.Effect<void>
   /** Something went wrong and the worker goes on. */
   readonly problem: (message: string) => Effect.Effect<void>
