@@ -7,8 +7,9 @@ process.env["NODE_COMPILE_CACHE"] ??= fileURLToPath(new URL("node_modules/.cache
 // The condition lets tests, and the workers they start, run the sources: no build step.
 const ssr = { resolve: { conditions: ["@selvedge/source", "node"] } }
 
-// Tests that start many threads and processes, and whose times are generous: two files at once.
+// Tests that start many threads and processes, and whose times are generous: they wait half of the time, so three files at once.
 const workers = [
+  "packages/node/test/{admin,http,main}/**/*.test.ts",
   "packages/node/test/{memory,model,ring,workers}/**/*.test.ts",
   "packages/core/test/model/killed/*.test.ts",
   "packages/node/test/diagnostics/{counters,exitReport}.test.ts",
@@ -16,12 +17,8 @@ const workers = [
   "examples/gateway/test/{kill,operate,plantedWorkers}.test.ts",
   "test/{mutants,pack}.test.ts"
 ]
-// Tests that measure when processes end, or how long a loop was blocked: they run alone, after the others.
-const processes = [
-  "packages/node/test/{admin,http,main}/**/*.test.ts",
-  "packages/node/test/diagnostics/{socket,watchdog}.test.ts",
-  "examples/gateway/test/watchdog.test.ts"
-]
+// Tests that measure how long a loop was blocked: they run alone, after the others.
+const processes = ["packages/node/test/diagnostics/{socket,watchdog}.test.ts", "examples/gateway/test/watchdog.test.ts"]
 
 export default defineConfig({
   ssr,
@@ -45,7 +42,7 @@ export default defineConfig({
           name: "workers",
           include: workers,
           testTimeout: 120_000,
-          maxWorkers: 2,
+          maxWorkers: 3,
           sequence: { groupOrder: 1 }
         }
       },
