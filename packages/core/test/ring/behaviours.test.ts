@@ -9,6 +9,7 @@ import * as Processing from "@selvedge/core/ring/Processing"
 import * as Producer from "@selvedge/core/ring/Producer"
 import * as Ring from "@selvedge/core/ring/Ring"
 import * as RingSnapshot from "@selvedge/core/ring/RingSnapshot"
+import * as Seed from "@selvedge/testing/faults/Seed"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -16,11 +17,11 @@ import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
-import { fork, generator, local, numbers, publishRange, ringOf, values } from "./support.ts"
+import { fork, local, numbers, publishRange, ringOf, values } from "./support.ts"
 
 /** Checks a long random life of a ring against arithmetic: who has taken what, and so how much room there is. */
 const randomLife = Effect.fnUntraced(function* (producers: "single" | "multi", seed: number) {
-  const below = generator(seed)
+  const below = Seed.integers(seed)
   const capacity = 8
   const ring = yield* ringOf({ producers, capacity, startPosition: 2 ** 32 - 1000, maxConsumers: 4 })
   const producer = yield* Producer.make(ring)

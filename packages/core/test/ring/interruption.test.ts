@@ -8,10 +8,11 @@ import * as Processing from "@selvedge/core/ring/Processing"
 import * as Producer from "@selvedge/core/ring/Producer"
 import * as RingSnapshot from "@selvedge/core/ring/RingSnapshot"
 import { layerThread } from "@selvedge/core/memory/SharedMemory"
+import * as Seed from "@selvedge/testing/faults/Seed"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import { fork, generator, local, ringOf } from "./support.ts"
+import { fork, local, ringOf } from "./support.ts"
 
 /** Runs an effect, and interrupts it after so many turns unless it has ended. */
 const interruptedAfter = <A, E, R>(self: Effect.Effect<A, E, R>, turns: number) =>
@@ -24,7 +25,7 @@ const interruptedAfter = <A, E, R>(self: Effect.Effect<A, E, R>, turns: number) 
 
 /** Publishes and takes at random, each interrupted after a few turns; numbers have to arrive once and in order. */
 const randomInterruptions = Effect.fnUntraced(function* (producers: "single" | "multi", seed: number) {
-  const below = generator(seed)
+  const below = Seed.integers(seed)
   const ring = yield* ringOf({ producers, capacity: 2 })
   const producer = yield* Producer.make(ring)
   const consumer = yield* Consumer.make(ring, { id: "a" })

@@ -19,12 +19,12 @@
 import * as Ring from "@selvedge/core/ring/Ring"
 import * as RingSnapshot from "@selvedge/core/ring/RingSnapshot"
 import { layerThread } from "@selvedge/core/memory/SharedMemory"
+import * as Seed from "@selvedge/testing/faults/Seed"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import { setTimeout as setTimeoutPromise } from "node:timers/promises"
 import { Worker } from "node:worker_threads"
-import { generator } from "../chance.ts"
 import { Checked, type Job, jobOf, type Seen, START } from "./stressWorker.ts"
 
 const ROUND_MILLIS = 20_000
@@ -248,7 +248,7 @@ interface StressOptions {
 }
 
 export const run = async ({ kills, records, seconds, seed }: StressOptions) => {
-  const world = { next: generator(seed), violations: [] as Array<string>, counts: {} as Record<string, number> }
+  const world = { next: Seed.integers(seed), violations: [] as Array<string>, counts: {} as Record<string, number> }
   const end = performance.now() + seconds * 1000
   const goalOf = (one: Round): number | undefined => (one.counts.endsWith("killed") ? kills : records)
   const left = (one: Round): number => {

@@ -8,7 +8,6 @@ import { layerThread } from "@selvedge/core/memory/SharedMemory"
 import * as Waking from "@selvedge/core/memory/Waking"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-export { generator } from "../chance.ts"
 
 export const Value = Record.struct({ n: Record.f64 })
 export type Value = Record.Type<typeof Value>

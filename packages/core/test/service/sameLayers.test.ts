@@ -4,6 +4,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Main from "@selvedge/core/service/Main"
+import * as Seed from "@selvedge/testing/faults/Seed"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -14,18 +15,12 @@ import { quietly } from "./stage.ts"
 
 type AnyLayer = Layer.Layer<never, string>
 
-const mulberry32 = (seed: number) => () => {
-  let t = Math.imul((seed = (seed + 0x6d2b79f5) | 0) ^ (seed >>> 15), 1 | seed)
-  t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-  return ((t ^ (t >>> 14)) >>> 0) / 4294967296
-}
-
 /** Nobody asks a graph for its services by type. */
 const hidden = <A, E>(layer: Layer.Layer<A, E>): Layer.Layer<never, E> => layer
 
 /** A graph of up to twelve layers over each other; the last is the whole. Built anew for each run of a seed. */
 const randomGraph = (seed: number, log: Array<string>): AnyLayer => {
-  const next = mulberry32(seed)
+  const next = Seed.stream(seed)
   const pick = <A>(from: ReadonlyArray<A>): A => from[Math.floor(next() * from.length)]!
   const layers: Array<AnyLayer> = []
   const leaf = (index: number): AnyLayer => {

@@ -8,6 +8,7 @@ import type { PhaseName } from "@selvedge/core/shutdown/ShutdownPlan"
 import * as ShutdownReason from "@selvedge/core/shutdown/ShutdownReason"
 import * as ShutdownToken from "@selvedge/core/shutdown/ShutdownToken"
 import * as TaskRegistry from "@selvedge/core/tasks/TaskRegistry"
+import * as Seed from "@selvedge/testing/faults/Seed"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -133,15 +134,9 @@ const perform = (play: Play) =>
     return { stage, outcome: yield* Effect.orDie(Fiber.join(main)), remaining }
   })
 
-const mulberry32 = (seed: number) => () => {
-  let t = Math.imul((seed = (seed + 0x6d2b79f5) | 0) ^ (seed >>> 15), 1 | seed)
-  t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-  return ((t ^ (t >>> 14)) >>> 0) / 4294967296
-}
-
 /** Lengths are whole tens and forces end in 5, so that nothing happens at the same time by chance. */
 const randomPlay = (seed: number): Play => {
-  const next = mulberry32(seed)
+  const next = Seed.stream(seed)
   const tens = (most: number): number => Math.floor(next() * (most / 10)) * 10
   const length = (most: number): Length => {
     const which = next()

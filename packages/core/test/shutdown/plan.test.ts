@@ -6,6 +6,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Setting from "@selvedge/core/config/Setting"
 import * as ShutdownPlan from "@selvedge/core/shutdown/ShutdownPlan"
+import * as Seed from "@selvedge/testing/faults/Seed"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 
@@ -33,12 +34,6 @@ const table = (b: ShutdownPlan.Budget, t0: bigint): Record<ShutdownPlan.PhaseNam
     close: D - postStop,
     postStop: D
   }
-}
-
-const mulberry32 = (seed: number) => () => {
-  let t = Math.imul((seed = (seed + 0x6d2b79f5) | 0) ^ (seed >>> 15), 1 | seed)
-  t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-  return ((t ^ (t >>> 14)) >>> 0) / 4294967296
 }
 
 const ownOf = (budget: ShutdownPlan.Budget, phase: ShutdownPlan.PhaseName): bigint =>
@@ -145,7 +140,7 @@ describe("a time line", () => {
 
   it("has the deadlines of the table while nobody forces, however early or late phases begin [S8]", () => {
     for (const seed of seeds) {
-      const next = mulberry32(seed)
+      const next = Seed.stream(seed)
       const budget = randomBudget(next)
       const t0 = BigInt(Math.floor(next() * 1e12))
       const line = ShutdownPlan.timeline(budget, t0)
@@ -162,7 +157,7 @@ describe("a time line", () => {
 
   it("never falls from phase to phase, and leaves each phase its reserve [S8]", () => {
     for (const seed of seeds) {
-      const next = mulberry32(seed)
+      const next = Seed.stream(seed)
       const budget = randomBudget(next)
       const line = ShutdownPlan.timeline(budget, 0n)
       let before: bigint | undefined
@@ -177,7 +172,7 @@ describe("a time line", () => {
 
   it("gives the running phase min(old, force + reserve) and each later one min(old, begin + reserve) [S8]", () => {
     for (const seed of seeds) {
-      const next = mulberry32(seed)
+      const next = Seed.stream(seed)
       const budget = randomBudget(next)
       const line = ShutdownPlan.timeline(budget, 0n)
       const old = table(budget, 0n)
@@ -202,7 +197,7 @@ describe("a time line", () => {
 
   it("moves the guard's deadline to the earlier of the old one and force + reserves still to come [S8]", () => {
     for (const seed of seeds) {
-      const next = mulberry32(seed)
+      const next = Seed.stream(seed)
       const budget = randomBudget(next)
       for (const [index, phase] of ShutdownPlan.phases.entries()) {
         const line = ShutdownPlan.timeline(budget, 0n)
@@ -218,7 +213,7 @@ describe("a time line", () => {
 
   it("ends by its end when every phase uses all it has after a force [S8]", () => {
     for (const seed of seeds) {
-      const next = mulberry32(seed)
+      const next = Seed.stream(seed)
       const budget = randomBudget(next)
       const line = ShutdownPlan.timeline(budget, 0n)
       const forcedIn = Math.floor(next() * ShutdownPlan.phases.length)

@@ -31,6 +31,7 @@
 import * as TaskRegistry from "@selvedge/core/tasks/TaskRegistry"
 import type * as Task from "@selvedge/core/tasks/Task"
 import * as ShutdownToken from "@selvedge/core/shutdown/ShutdownToken"
+import * as Seed from "@selvedge/testing/faults/Seed"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -41,7 +42,6 @@ import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
-import { generator } from "../chance.ts"
 
 const KINDS = ["PeerConnection", "RpcHandler", "Report", "BackgroundLoop", "Maintenance"] as const
 const LIMITS: Readonly<Record<string, number>> = { Refusing: 4, Waiting: 3 }
@@ -349,7 +349,7 @@ const episode = (
 /** Runs one episode; `undefined` if it never ends. */
 const runEpisode = async (seed: number, report: (violation: string) => void) => {
   const services = Layer.merge(Logger.layer([]), TestClock.layer())
-  const running = Effect.runPromise(Effect.provide(episode(generator(seed), report), services))
+  const running = Effect.runPromise(Effect.provide(episode(Seed.integers(seed), report), services))
   const limit = Promise.withResolvers<undefined>()
   const timer = setTimeout(() => limit.resolve(undefined), EPISODE_LIMIT_MILLIS)
   try {

@@ -11,13 +11,13 @@ import { assert, describe, it } from "@effect/vitest"
 import * as ShutdownReason from "@selvedge/core/shutdown/ShutdownReason"
 import * as ShutdownToken from "@selvedge/core/shutdown/ShutdownToken"
 import * as TaskRegistry from "@selvedge/core/tasks/TaskRegistry"
+import * as Seed from "@selvedge/testing/faults/Seed"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Logger from "effect/Logger"
 import * as Queue from "effect/Queue"
 import * as TestClock from "effect/testing/TestClock"
-import { generator } from "../chance.ts"
 import { Model, type ModelTask, type Temper } from "./randomModel.ts"
 import { joining, left } from "./support.ts"
 
@@ -31,7 +31,7 @@ type Mail = Queue.Queue<Effect.Effect<boolean, string, TaskRegistry.TaskRegistry
 
 const program = (seed: number) =>
   Effect.gen(function* () {
-    const next = generator(seed)
+    const next = Seed.integers(seed)
     const model = new Model()
     const mails = new Map<string, Mail>()
     const joins: Array<Fiber.Fiber<unknown, unknown>> = []

@@ -1,14 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as OrdinalPool from "@selvedge/core/workers/OrdinalPool"
+import * as Seed from "@selvedge/testing/faults/Seed"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
-
-const mulberry32 = (seed: number) => () => {
-  let t = Math.imul((seed = (seed + 0x6d2b79f5) | 0) ^ (seed >>> 15), 1 | seed)
-  t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-  return ((t ^ (t >>> 14)) >>> 0) / 4294967296
-}
 
 describe("OrdinalPool", () => {
   it("gives the lowest released ordinal first, else the next [W1]", () => {
@@ -65,7 +60,7 @@ describe("OrdinalPool", () => {
 
   it("agrees with the simplest pool there is, over random takes and gives [W1] [W2]", () => {
     for (let seed = 0; seed < 200; seed++) {
-      const next = mulberry32(seed)
+      const next = Seed.stream(seed)
       const pool = OrdinalPool.makeUnsafe(8)
       const taken = new Map<number, OrdinalPool.Claim>()
       const generations = new Map<number, number>()

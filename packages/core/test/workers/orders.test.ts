@@ -8,11 +8,11 @@ import * as Container from "@selvedge/core/workers/Container"
 import * as Faults from "@selvedge/testing/faults/Faults"
 import * as FiberExplorer from "@selvedge/testing/scheduler/FiberExplorer"
 import * as TestContainer from "@selvedge/testing/workers/TestContainer"
+import * as Seed from "@selvedge/testing/faults/Seed"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Schedule from "effect/Schedule"
 import { quietly } from "../service/stage.ts"
-import { generator } from "../chance.ts"
 import { asking, Echo, Hang, patient, slow } from "./stage.ts"
 
 const strategies = ["one-for-one", "one-for-all", "rest-for-one"] as const
@@ -29,7 +29,7 @@ interface Finding {
 const story = (seed: number): Effect.Effect<Finding> =>
   Effect.scoped(
     Effect.gen(function* () {
-      const next = generator(seed)
+      const next = Seed.integers(seed)
       const workers = yield* TestContainer.TestContainer
       const container = yield* Container.make({
         strategy: strategies[seed % 3],

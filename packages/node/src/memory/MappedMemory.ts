@@ -33,18 +33,15 @@ import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
-import * as path from "node:path"
 import * as Control from "./internal/control.ts"
-import * as Files from "./internal/files.ts"
 import * as Layout from "./internal/layout.ts"
-import { door, joined, millisOf, refuseUnknown, taken } from "./internal/joining.ts"
-import type * as Native from "./internal/native.ts"
+import { door, type Join, joined, millisOf, owned, refuseUnknown, takingPart } from "./internal/joining.ts"
 import * as Outward from "./internal/outward.ts"
-import { attempt, type SpaceError, underMutex } from "./internal/attempts.ts"
+import { participantsOf } from "./internal/participants.ts"
+import { type SpaceError, underMutex } from "./internal/attempts.ts"
 import type { Death as SpaceDeath, SpaceCore } from "./internal/space.ts"
-import { InvalidSpace, type MappingUnavailable, type NotARegion } from "./MappingError.ts"
+import type { MappingUnavailable, NotARegion } from "./MappingError.ts"
 
 // -----------------------------------------------------------------------------
 // Models
@@ -190,20 +187,7 @@ export type MappingError = MappingUnavailable | SpaceError
  * @since 0.1.0
  */
 export const layerMapped = (options: Options): Layer.Layer<SharedMemory | MappedMemory, MappingError> =>
-  layerOf(options, knownOptions, (door, file, look) => {
-    const owning = attempt(() => {
-      const { leftovers = "adopt", maxParticipants = 16 } = options
-      if (!Control.isParticipants(maxParticipants)) {
-        const wanted = `a whole number from 1 to ${Layout.MOST_PARTICIPANTS}`
-        throw new InvalidSpace({ field: "maxParticipants", wanted, found: String(maxParticipants) })
-      }
-      if (leftovers !== "adopt" && leftovers !== "replace") {
-        throw new InvalidSpace({ field: "leftovers", wanted: `"adopt" or "replace"`, found: String(leftovers) })
-      }
-      return Control.own(door, file, maxParticipants, leftovers)
-    })
-    return Effect.flatMap(owning, (control) => taken(control, look))
-  })
+  layerOf(options, knownOptions, (door, file, look) => owned(door, file, options, look))
 
 /**
  * Takes part in a space that another process owns, waiting for it.
@@ -227,28 +211,12 @@ const knownOptions: Record<keyof Options, true> = {
 const knownAttachOptions: Record<keyof AttachOptions, true> = { directory: true, name: true, timeout: true }
 
 const layerOf = (
-  options: { readonly directory: string; readonly name: string },
+  options: Options | AttachOptions,
   known: Readonly<Record<string, true>>,
-  join: (door: Native.Door, file: string, look: () => void) => Effect.Effect<SpaceCore, SpaceError | MappingUnavailable>
+  join: Join
 ): Layer.Layer<SharedMemory | MappedMemory, MappingError> =>
   Layer.effectContext(
-    Effect.gen(function* () {
-      const native = yield* door
-      const { directory, name } = options
-      yield* refuseUnknown(options, known)
-      yield* attempt(() => Files.checkSpaceName(name))
-      yield* attempt(() => Files.prepareDirectory(directory))
-      const signals = yield* Queue.sliding<void>(1)
-      const look = (): void => {
-        Queue.offerUnsafe(signals, undefined)
-      }
-      const core = yield* Effect.acquireRelease(join(native, path.join(directory, name), look), (space) => space.close)
-      const scope = yield* Effect.scope
-      // What keeps one look from its end, such as a stopped process that has the mutex, may be over at the next sign.
-      const looking = Effect.catchCause(core.look(scope), (cause) =>
-        Effect.logError(`the dead of ${core.control.path} could not be noted now`, cause)
-      )
-      yield* Effect.forkScoped(Effect.forever(Effect.andThen(Queue.take(signals), looking)))
+    Effect.map(takingPart(options, known, join), ({ core, look }) => {
       const shape: SharedMemoryShape = { allocate: (bytes) => core.allocate(bytes) }
       return Context.make(SharedMemory, shape).pipe(Context.add(MappedMemory, { life: core.life, core, look }))
     })
@@ -377,23 +345,7 @@ export const adopt = (shared: Shared): Effect.Effect<SharedArrayBuffer, MappingU
  */
 export const participants: Effect.Effect<ReadonlyArray<Participant>, never, MappedMemory> = Effect.map(
   MappedMemory,
-  ({ core: { control, row: own } }) => {
-    const { words } = control
-    return Array.from({ length: control.participants }, (_, row) => row)
-      .filter((row) => Control.stateOf(control, row) !== Layout.FREE)
-      .map((row) => {
-        const word = Layout.participantWord(row)
-        const life = Control.lifeOf(control, row)
-        return {
-          life,
-          pid: words[word + Layout.PID] ?? 0,
-          startTicks: Layout.readWide(words, word + Layout.START),
-          isAlive: row === own || (Control.stateOf(control, row) === Layout.LIVE && !Control.isDead(control, row)),
-          isOwner: words[Layout.OWNER_LIFE_WORD] === life,
-          isThisOne: row === own
-        }
-      })
-  }
+  ({ core }) => participantsOf(core)
 )
 
 /**

@@ -65,6 +65,17 @@ export const stream = (seed: number): (() => number) => {
 }
 
 /**
+ * A stream of whole numbers, each from 0 to below the bound it is asked with.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const integers = (seed: number): ((below: number) => number) => {
+  const next = stream(seed)
+  return (below) => Math.floor(next() * below)
+}
+
+/**
  * The draw in `[0, 1)` that belongs to the `count`-th use of a name.
  *
  * @category operations

@@ -1,5 +1,6 @@
 /**
- * Joining a space: the door of this thread, an owner's file that is waited for, a row, and a watcher that runs.
+ * Joining a space: the door of this thread, an owner's file that is waited for, a row, a watcher that runs, and a look for deaths at every
+ * sign of one.
  *
  * @internal
  */
@@ -7,9 +8,13 @@ import * as Setting from "@selvedge/core/config/Setting"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Queue from "effect/Queue"
+import type * as Scope from "effect/Scope"
+import * as path from "node:path"
 import { InvalidSpace, MappingUnavailable, NotThere } from "../MappingError.ts"
 import * as Control from "./control.ts"
 import * as Files from "./files.ts"
+import * as Layout from "./layout.ts"
 import * as Native from "./native.ts"
 import { attempt, type SpaceError, underMutex } from "./attempts.ts"
 import { release, SpaceCore } from "./space.ts"
@@ -63,6 +68,27 @@ export const joined = (
     Effect.catchTag(taken(control, look), "NotThere", () => joined(door, file, timeoutMillis, look))
   )
 
+/** Owns the space, makes it or adopts it, and takes a row. */
+export const owned = (
+  door: Native.Door,
+  file: string,
+  options: { readonly leftovers?: "adopt" | "replace" | undefined; readonly maxParticipants?: number | undefined },
+  look: () => void
+): Effect.Effect<SpaceCore, SpaceError | MappingUnavailable> => {
+  const owning = attempt(() => {
+    const { leftovers = "adopt", maxParticipants = 16 } = options
+    if (!Control.isParticipants(maxParticipants)) {
+      const wanted = `a whole number from 1 to ${Layout.MOST_PARTICIPANTS}`
+      throw new InvalidSpace({ field: "maxParticipants", wanted, found: String(maxParticipants) })
+    }
+    if (leftovers !== "adopt" && leftovers !== "replace") {
+      throw new InvalidSpace({ field: "leftovers", wanted: `"adopt" or "replace"`, found: String(leftovers) })
+    }
+    return Control.own(door, file, maxParticipants, leftovers)
+  })
+  return Effect.flatMap(owning, (control) => taken(control, look))
+}
+
 /** The door of this thread, or why there is none. */
 export const door: Effect.Effect<Native.Door, MappingUnavailable> = Effect.flatMap(
   Effect.promise(() => Native.open()),
@@ -106,3 +132,39 @@ const watched = (
       catch: (error) => new MappingUnavailable({ reason: "refused", wanted: "a watcher", found: String(error) })
     })
   })
+
+/** How a core comes about, once the door is open and the name is a possible one. */
+export type Join = (
+  door: Native.Door,
+  file: string,
+  look: () => void
+) => Effect.Effect<SpaceCore, SpaceError | MappingUnavailable>
+
+/** Takes part until the scope closes. `look` asks for a look for deaths; any number of asks before it begins are one. */
+export const takingPart = Effect.fnUntraced(function* (
+  options: { readonly directory: string; readonly name: string },
+  known: Readonly<Record<string, true>>,
+  join: Join
+): Effect.fn.Return<
+  { readonly core: SpaceCore; readonly look: () => void },
+  SpaceError | MappingUnavailable,
+  Scope.Scope
+> {
+  const native = yield* door
+  const { directory, name } = options
+  yield* refuseUnknown(options, known)
+  yield* attempt(() => Files.checkSpaceName(name))
+  yield* attempt(() => Files.prepareDirectory(directory))
+  const signals = yield* Queue.sliding<void>(1)
+  const look = (): void => {
+    Queue.offerUnsafe(signals, undefined)
+  }
+  const core = yield* Effect.acquireRelease(join(native, path.join(directory, name), look), (space) => space.close)
+  const scope = yield* Effect.scope
+  // What keeps one look from its end, such as a stopped process that has the mutex, may be over at the next sign.
+  const looking = Effect.catchCause(core.look(scope), (cause) =>
+    Effect.logError(`the dead of ${core.control.path} could not be noted now`, cause)
+  )
+  yield* Effect.forkScoped(Effect.forever(Effect.andThen(Queue.take(signals), looking)))
+  return { core, look }
+})

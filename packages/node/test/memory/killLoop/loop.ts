@@ -27,6 +27,7 @@ import * as Ring from "@selvedge/core/ring/Ring"
 import * as RingSnapshot from "@selvedge/core/ring/RingSnapshot"
 import * as KeepAlive from "@selvedge/node/main/KeepAlive"
 import * as MappedMemory from "@selvedge/node/memory/MappedMemory"
+import * as Seed from "@selvedge/testing/faults/Seed"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
@@ -71,17 +72,6 @@ export interface Result {
 const LIVENESS_MILLIS = 15_000
 /** With recovery off nothing ends the waiting, and there is no need to wait long for that. */
 const PATIENCE_MILLIS = 3000
-
-/** Source: mulberry32, a well-known 32-bit generator in the public domain. */
-const generator = (seed: number): ((below: number) => number) => {
-  let state = seed | 0
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296) * below)
-  }
-}
 
 /** Percentiles of a sample, in whole milliseconds. */
 const spread = (name: string, sample: ReadonlyArray<number>): Readonly<Record<string, number>> => {
@@ -161,7 +151,7 @@ class Loop {
     this.options = options
     this.owners = owners
     this.place = place
-    this.random = generator(options.seed)
+    this.random = Seed.integers(options.seed)
   }
 
   /** Starts a member in a place; resolves when it has joined, or was killed before. */

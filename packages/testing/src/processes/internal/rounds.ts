@@ -8,7 +8,8 @@
  * @internal
  */
 import type { Model, Threads } from "../../model/Model.ts"
-import { describe, generator, type Place, type Said } from "./orders.ts"
+import * as Seed from "../../faults/Seed.ts"
+import { describe, type Place, type Said } from "./orders.ts"
 import type { Player, Players } from "./players.ts"
 import type { Progress } from "./progress.ts"
 
@@ -78,7 +79,7 @@ export class Rounds {
   constructor(subject: Subject, players: Players, seed: number) {
     this.subject = subject
     this.players = players
-    this.random = generator(seed)
+    this.random = Seed.integers(seed)
   }
 
   violation(text: string): void {

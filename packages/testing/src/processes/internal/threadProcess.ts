@@ -9,7 +9,8 @@ import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import { loadModel } from "../../model/threads.ts"
 import { dawdle } from "./dawdle.ts"
-import { describe, generator, type Order, type Place, PROGRESS, regionName, type Said } from "./orders.ts"
+import * as Seed from "../../faults/Seed.ts"
+import { describe, type Order, type Place, PROGRESS, regionName, type Said } from "./orders.ts"
 import { unpack } from "./packing.ts"
 import { Progress } from "./progress.ts"
 
@@ -33,7 +34,7 @@ const pace = dawdle()
 const nap = new Int32Array(new SharedArrayBuffer(4))
 
 const play = ({ bodies, progress, states }: Cast, { after, seed, thread }: Go): Said => {
-  const random = generator(seed)
+  const random = Seed.integers(seed)
   pace.random = random
   for (let i = 0; i < states.length; i++) {
     while (after >= 0 && !progress.isOver(after, i)) Atomics.wait(nap, 0, 0, NAP_MILLIS)
