@@ -1,5 +1,5 @@
 /**
- * The gateway with something planted, as a process of its own.
+ * The gateway with something planted, and its scripts, as processes of their own.
  */
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
@@ -66,4 +66,18 @@ export class Running {
       this.child.once("close", () => reject(new Error(`ended without ${found}:\n${this.text}`)))
     })
   }
+}
+
+/** Runs a script of the gateway's folder to its end, which has to be a good one; what its last line says. */
+export const report = async (name: string, args: ReadonlyArray<string>) => {
+  const script = new URL(`../${name}.ts`, import.meta.url).pathname
+  const child = spawn(process.execPath, ["--conditions=@selvedge/source", "--no-warnings", script, ...args], {
+    stdio: ["ignore", "pipe", "pipe"]
+  })
+  let output = ""
+  child.stdout.on("data", (text) => (output += String(text)))
+  child.stderr.on("data", (text) => (output += String(text)))
+  const code = await new Promise((resolve) => child.once("exit", resolve))
+  if (code !== 0) throw new Error(`${name} ended with ${String(code)}:\n${output}`)
+  return JSON.parse(output.trim().split("\n").at(-1)!)
 }

@@ -8,25 +8,10 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as TestClock from "effect/testing/TestClock"
-import { collecting, gate, joining, left, type Line, missed, names, open, settle, task, test } from "./support.ts"
-
-/** The log of each test apart. */
-const logged = (title: string, body: (lines: Array<Line>) => ReturnType<Parameters<typeof test>[1]>) => {
-  const lines: Array<Line> = []
-  test(title, () => body(lines), undefined, collecting(lines))
-}
-
-const throwingLogger = Effect.provide(
-  Logger.layer([
-    Logger.make(() => {
-      throw new Error("disk full")
-    })
-  ])
-)
+import { gate, joining, left, missed, names, open, settle, task, test, logged, throwingLogger } from "./support.ts"
 
 describe("a task that fails or dies", () => {
   logged("is logged exactly once, with name, kind, age and cause, and counted [T4]", (lines) =>

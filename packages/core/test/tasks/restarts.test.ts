@@ -4,24 +4,9 @@ import * as RestartIntensity from "@selvedge/core/tasks/RestartIntensity"
 import * as TaskRegistry from "@selvedge/core/tasks/TaskRegistry"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Logger from "effect/Logger"
 import * as Schedule from "effect/Schedule"
 import * as TestClock from "effect/testing/TestClock"
-import { collecting, deafUntil, gate, type Line, names, open, settle, states, task, test } from "./support.ts"
-
-/** The log of each test apart. */
-const logged = (title: string, body: (lines: Array<Line>) => ReturnType<Parameters<typeof test>[1]>) => {
-  const lines: Array<Line> = []
-  test(title, () => body(lines), undefined, collecting(lines))
-}
-
-const throwingLogger = Effect.provide(
-  Logger.layer([
-    Logger.make(() => {
-      throw new Error("disk full")
-    })
-  ])
-)
+import { deafUntil, gate, names, open, settle, states, task, test, logged, throwingLogger } from "./support.ts"
 
 describe("a restart policy", () => {
   /** Fails the first so many times. */

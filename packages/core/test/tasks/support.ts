@@ -118,3 +118,17 @@ export const collecting = (lines: Array<Line>): (<A, E>(effect: Effect.Effect<A,
       })
     ])
   )
+
+/** A test with a log of its own. */
+export const logged = (title: string, body: (lines: Array<Line>) => ReturnType<Parameters<typeof test>[1]>): void => {
+  const lines: Array<Line> = []
+  test(title, () => body(lines), undefined, collecting(lines))
+}
+
+export const throwingLogger = Effect.provide(
+  Logger.layer([
+    Logger.make(() => {
+      throw new Error("disk full")
+    })
+  ])
+)

@@ -4,6 +4,7 @@
  *
  * @internal
  */
+import type { FailureKind } from "../Model.ts"
 import type { ModelError } from "../ModelError.ts"
 import { type Cell, Memory, type Region, type ViewMeta, type Waiter } from "./memory.ts"
 import { type Conflict, Races } from "./races.ts"
@@ -34,18 +35,6 @@ export interface Settings {
   readonly maxSpins: number
   readonly autoPause: number
 }
-
-export type FailureKind =
-  | "check"
-  | "invariant"
-  | "deadlock"
-  | "livelock"
-  | "data-race"
-  | "mixed-size"
-  | "exception"
-  | "step-limit"
-  | "nondeterminism"
-  | "not-exhausted"
 
 export interface Problem {
   readonly kind: FailureKind
