@@ -13,6 +13,8 @@ export class Age {
   /** How long it may live, its jitter taken off; drawn once for the limits there are. */
   lifetimeMillis: number | undefined = undefined
   limits: Resolved | undefined = undefined
+  /** Since when it has been seen above its limit of memory, each time. */
+  outgrownAt: number | undefined = undefined
   /** It has reached a limit: somebody decides, or a replacement is on its way. */
   isDue = false
   /** How often that came to nothing, and until when it is let be. */

@@ -61,6 +61,8 @@ export class Place {
   inGroup = false
   /** One of its lives was ready. */
   wasReady = false
+  /** So many lives in a row, of this place and of those it replaced, were ready and at once above their limit of memory. */
+  outgrownInARow = 0
   /** The delays of its back-off, while it has not been ready again. */
   backoff: Step | undefined = undefined
   private attempt = 0

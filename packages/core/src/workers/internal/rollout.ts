@@ -44,8 +44,8 @@ export interface Plan {
   readonly kept: ReadonlyArray<{ readonly place: Place; readonly spec: Resolved }>
   /** Who is replaced, or not wanted any more. */
   readonly retiring: ReadonlyArray<Place>
-  /** In the turn of the promotion. */
-  readonly promoted?: (() => void) | undefined
+  /** In the turn of the promotion, with the new places. */
+  readonly promoted?: ((fresh: ReadonlyArray<Place>) => void) | undefined
 }
 
 export interface Options {
@@ -214,7 +214,7 @@ const promote = (fleet: Fleet, plan: Plan, trial: ReadonlyArray<Place>, graceMil
     if (!fleet.setup.lastFirst) place.interrupt(Stopping.budgetOf(graceMillis), "replaced", fleet.nowMillis())
   }
   fleet.places.sort((a, b) => a.order - b.order)
-  plan.promoted?.()
+  plan.promoted?.(trial)
   for (const place of fleet.serving) fleet.setup.aged(fleet, place)
   fleet.changed()
 }
