@@ -103,9 +103,9 @@ const due = (fleet: Fleet, place: Place, life: Life, limit: Limit): void => {
     if (!isCandidate(place, life)) return
     if (decided === "wait") return rest(fleet, place, life)
     fleet.log(Effect.logInfo(`${fleet.nameOf(place)} is recycled: it has reached its limit of ${limit}`))
+    if (limit === "memory") warn(fleet, place, outgrownInARow(place, life))
     const { memoryBytes } = life
     const holds = limit === "memory" && memoryBytes !== undefined ? `, ${(memoryBytes / MIB).toFixed(1)} MiB` : ""
-    if (limit === "memory") warn(fleet, place, outgrownInARow(place, life))
     fleet.note(place, "recycled", `it has reached its limit of ${limit}${holds}: to be replaced`)
     const died = (cause: Cause.Cause<never>): Effect.Effect<void> =>
       Failure.log(`the recycling of ${fleet.nameOf(place)} died`, cause)
