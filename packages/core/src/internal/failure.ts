@@ -17,10 +17,13 @@ const DEPTH = 5
 export const isTyped = (cause: Cause.Cause<unknown>): boolean =>
   cause.reasons.length > 0 && cause.reasons.every(Cause.isFailReason)
 
+/** A line is for people: of an error that is longer than this only the beginning is told. */
+const LONGEST = 4000
+
 /** All errors of a cause in one line. */
 export const oneLine = (cause: Cause.Cause<unknown>): string => {
   const told = cause.reasons.flatMap((reason) =>
-    reason._tag === "Fail" ? [describe(reason.error)] : reason._tag === "Die" ? [describe(reason.defect)] : []
+    reason._tag === "Fail" ? [short(reason.error)] : reason._tag === "Die" ? [short(reason.defect)] : []
   )
   return told.length > 0 ? Array.from(new Set(told)).join("; ") : "interrupted"
 }
@@ -28,6 +31,15 @@ export const oneLine = (cause: Cause.Cause<unknown>): string => {
 /** A failure in one line; whatever holds a defect, with its stack. */
 export const log = (what: string, cause: Cause.Cause<unknown>): Effect.Effect<void> =>
   isTyped(cause) ? Effect.logError(`${what}: ${oneLine(cause)}`) : Effect.logError(what, cause)
+
+/** Why something that was thrown at us could not be done: its message, unfolded into one line. */
+export const unfolded = (error: unknown): string =>
+  (error instanceof Error ? error.message : describe(error)).replaceAll(/\s*\n\s*/g, " ")
+
+const short = (error: unknown): string => {
+  const text = describe(error)
+  return text.length <= LONGEST ? text : `${text.slice(0, LONGEST)}… (${text.length} characters)`
+}
 
 /** `Tag: message: message of its cause`, on one line; also of one that throws when it is looked at. */
 const describe = (error: unknown): string => {

@@ -37,7 +37,7 @@ import * as WorkerMessage from "../workers/WorkerMessage.ts"
 import { WorkerRegions, type Regions } from "../workers/WorkerRegions.ts"
 import type { Handler } from "../workers/WorkerRequest.ts"
 import { type Shape as StatusShape, WorkerStatus } from "../workers/WorkerStatus.ts"
-import { answer, exitOf, type Reply } from "./internal/endings.ts"
+import { answer, died, exitOf, type Reply, unsendable } from "./internal/endings.ts"
 import * as Lifecycle from "./Lifecycle.ts"
 import * as Main from "./Main.ts"
 import type { WorkerProgram } from "./WorkerProgram.ts"
@@ -233,7 +233,12 @@ class Life {
 
   private reply(id: number, result: Reply): void {
     this.handling.delete(id)
-    this.send({ _tag: "Reply", id, result })
+    try {
+      this.send({ _tag: "Reply", id, result })
+    } catch (error) {
+      // What a wide schema allows need not be something that travels.
+      this.send({ _tag: "Reply", id, result: unsendable(error) })
+    }
   }
 
   private handle(request: Request, services: Context.Context<any>): void {
@@ -280,11 +285,7 @@ class Life {
         Effect.exit,
         Effect.flatMap((exit) => answer(handler, exit)),
         // An interruption from outside skips the line above.
-        Effect.onExit((exit) =>
-          Effect.sync(() =>
-            this.reply(id, Exit.isSuccess(exit) ? exit.value : { _tag: "Defect", message: "interrupted" })
-          )
-        )
+        Effect.onExit((exit) => Effect.sync(() => this.reply(id, Exit.isSuccess(exit) ? exit.value : died(exit.cause))))
       )
       const spawned = yield* Effect.exit(
         TaskRegistry.spawn(work, { name: request.tag, kind: "RpcHandler", startImmediately: true })
@@ -296,7 +297,16 @@ class Life {
       const state = this.handling.get(id)
       if (state === "cancelled") spawned.value.abortUnsafe()
       else if (state !== undefined) this.handling.set(id, spawned.value)
+      if (state !== undefined) this.answerFor(id, spawned.value)
     })
+  }
+
+  /** What is no effect (a promise, say) ends a fiber on the spot, past everything that was to run at its end. */
+  private answerFor(id: number, task: Task.Task<unknown, unknown>): void {
+    const ended = Effect.map(task.await, (exit) => {
+      if (this.handling.has(id) && Exit.isFailure(exit)) this.reply(id, died(exit.cause))
+    })
+    Effect.runForkWith(this.services!)(ended)
   }
 
   private cancel(id: number): void {

@@ -3,13 +3,16 @@ import * as FiberBackend from "@selvedge/core/service/FiberBackend"
 import * as Backend from "@selvedge/core/workers/Backend"
 import * as Container from "@selvedge/core/workers/Container"
 import * as WorkerExit from "@selvedge/core/workers/WorkerExit"
+import * as WorkerProgram from "@selvedge/core/service/WorkerProgram"
+import * as WorkerRequest from "@selvedge/core/workers/WorkerRequest"
 import * as LiveFibers from "@selvedge/testing/leaks/LiveFibers"
 import * as TestContainer from "@selvedge/testing/workers/TestContainer"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
-import { asking, crash, Hang, on, pass, patient, settle, slow, starting } from "./stage.ts"
+import { asking, crash, Echo, Hang, lives, on, pass, patient, settle, slow, starting } from "./stage.ts"
 
 /** Closes a scope, however long that takes, and says how many fibers are left then. */
 const leftAfter = (scope: Scope.Closeable, fibers: LiveFibers.LiveFibers) =>
@@ -175,4 +178,70 @@ describe("options from code without types", () => {
       }
     }).pipe(on())
   )
+})
+
+const Wide = WorkerRequest.make("Wide", { payload: Schema.Any, success: Schema.Any, error: Schema.Any })
+
+/** Answers with what it is told to, and goes on answering. */
+const answering = (run: () => unknown): Backend.ProgramRef =>
+  Backend.direct(
+    WorkerProgram.make({
+      handlers: [
+        WorkerRequest.handler(Wide, () => run() as Effect.Effect<unknown, unknown>),
+        WorkerRequest.handler(Echo, Effect.succeed)
+      ]
+    })
+  )
+
+const circle: { self?: unknown } = {}
+circle.self = circle
+
+describe("a handler", () => {
+  for (const [what, run, detail] of [
+    ["a promise", () => Promise.resolve("late"), "Not a valid effect: [object Promise]"],
+    ["nothing", () => undefined, "Not a valid effect: undefined"],
+    ["no effect in a later step", () => Effect.flatMap(Effect.void, () => 5 as never), "Not a valid effect: 5"],
+    ["what its schema allows and no link carries", () => Effect.succeed(new Map()), "its answer cannot be sent"],
+    ["a circle", () => Effect.succeed(circle), "its answer cannot be sent"],
+    ["a failure that no link carries", () => Effect.fail(10n), 'its answer cannot be sent: Expected JSON value at ["']
+  ] as const) {
+    it.effect(`that gives ${what} has died, for whoever asked; the worker goes on [W5]`, () =>
+      Effect.gen(function* () {
+        const container = yield* Container.make()
+        yield* container.spawn({ name: "worker", program: answering(run) })
+        yield* settle
+        const asked = yield* Effect.forkChild(Effect.flip(container.request(Wide, null)))
+        yield* settle
+        const error = asked.pollUnsafe()
+        assert.isTrue(error !== undefined && Exit.isSuccess(error), "whoever asked still waits")
+        const failed = (yield* Fiber.join(asked)) as { readonly reason: string; readonly detail: string }
+        assert.strictEqual(failed.reason, "HandlerDied")
+        assert.include(failed.detail, detail)
+        assert.strictEqual(yield* container.request(Echo, "still here"), "still here")
+        assert.deepStrictEqual(yield* lives, ["worker 0.1"])
+      }).pipe(on())
+    )
+  }
+})
+
+describe("a request", () => {
+  for (const [what, payload] of [
+    ["a map", new Map()],
+    ["a circle", circle],
+    ["a function", () => 1],
+    ["not a number", NaN]
+  ] as const) {
+    it.effect(`with ${what} is refused before anything is sent, where its schema allows anything [W5]`, () =>
+      Effect.gen(function* () {
+        const container = yield* Container.make()
+        const child = yield* container.spawn({ name: "worker", program: answering(() => Effect.succeed("fine")) })
+        yield* settle
+        const error = yield* Effect.flip(container.request(Wide, payload))
+        assert.strictEqual(error.reason, "InvalidPayload")
+        assert.strictEqual(error.detail, 'it cannot be sent: Expected JSON value at ["payload"]')
+        assert.strictEqual(child.statusUnsafe().requests, 0)
+        assert.strictEqual(yield* container.request(Wide, null), "fine")
+      }).pipe(on())
+    )
+  }
 })

@@ -32,10 +32,19 @@ export const answer = (handler: Handler<any>, exit: Exit.Exit<unknown, unknown>)
     const { detail, reason, worker } = passed
     return Effect.succeed({ _tag: "Failed", reason, worker, detail })
   }
-  const defect: Reply = { _tag: "Defect", message: Failure.oneLine(exit.cause) }
+  const defect = died(exit.cause)
   if (Cause.hasInterruptsOnly(exit.cause)) return Effect.succeed(defect)
   return Effect.as(Failure.log(`handler of ${handler.request.tag} died`, exit.cause), defect)
 }
+
+/** What is said of a handler that gave no answer. */
+export const died = (cause: Cause.Cause<unknown>): Reply => ({ _tag: "Defect", message: Failure.oneLine(cause) })
+
+/** What is said instead of an answer that its schema allows and no link carries. */
+export const unsendable = (error: unknown): Reply => ({
+  _tag: "Defect",
+  message: `its answer cannot be sent: ${Failure.unfolded(error)}`
+})
 
 const encoded = (
   handler: Handler<any>,

@@ -22,6 +22,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
+import * as Failure from "../../internal/failure.ts"
 import type * as Backend from "../Backend.ts"
 import type { StartFailed } from "../ContainerError.ts"
 import * as WorkerExit from "../WorkerExit.ts"
@@ -133,12 +134,8 @@ export class Life {
         this.isReady = true
         return this.host.ready(this)
       }
-      case "Reply": {
-        const waiting = this.pending.get(message.id)
-        this.pending.delete(message.id)
-        // A reply nobody waits for was cancelled on its way.
-        return waiting?.(message.result)
-      }
+      case "Reply":
+        return this.settle(message.id, message.result)
       case "Ended": {
         // What is said after a kill was only the way out.
         if (this.killed === undefined) this.said ??= message.exit
@@ -168,6 +165,13 @@ export class Life {
     this.host.run(Effect.ignoreCause(Scope.close(this.scope, Exit.void)))
     this.host.exited(this, ending ?? seen)
     for (const wake of waiting) wake(undefined)
+  }
+
+  /** A reply nobody waits for was cancelled on its way. */
+  private settle(id: number, reply: Reply | undefined): void {
+    const waiting = this.pending.get(id)
+    this.pending.delete(id)
+    waiting?.(reply)
   }
 
   private takePending(): ReadonlyArray<(reply: Reply | undefined) => void> {
@@ -223,14 +227,21 @@ export class Life {
     else this.starting?.interruptUnsafe()
   }
 
-  /** Asks, now; told nothing if the life ended, or had ended, before it answered. What it returns is for who waits no longer. */
+  /**
+   * Asks, now; told nothing if the life ended, or had ended, before it answered, and that it is refused if no link carries it.
+   * What it returns is for who waits no longer.
+   */
   askUnsafe(tag: string, payload: unknown, told: (reply: Reply | undefined) => void): () => void {
     const id = this.nextId++
-    this.age.requests += 1
     this.pending.set(id, told)
-    if (!this.send({ _tag: "Request", id, tag, payload })) {
-      this.pending.delete(id)
-      told(undefined)
+    try {
+      const isSent = this.send({ _tag: "Request", id, tag, payload })
+      this.age.requests += 1
+      if (!isSent) this.settle(id, undefined)
+    } catch (error) {
+      // What a wide schema allows need not be something that travels.
+      const detail = `it cannot be sent: ${Failure.unfolded(error)}`
+      this.settle(id, { _tag: "Refused", reason: "invalid payload", detail })
     }
     return () => {
       if (this.pending.delete(id)) this.send({ _tag: "Cancel", id })
