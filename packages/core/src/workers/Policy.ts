@@ -44,7 +44,10 @@ export interface Policy {
   readonly spawned?: ((event: Event) => Effect.Effect<unknown, unknown>) | undefined
   /** A life has ended; before it is decided whether there is another. */
   readonly exited?: ((event: Event & { readonly exit: WorkerExit }) => Effect.Effect<unknown, unknown>) | undefined
-  /** It said something of itself. */
+  /**
+   * It said something of itself. One call at a time for each worker: of what it says meanwhile, only the last of each kind is
+   * heard, the newest last.
+   */
   readonly said?: ((event: Event & { readonly message: Said }) => Effect.Effect<unknown, unknown>) | undefined
   /** It was not ready in time. Default: kill it. */
   readonly startupFailed?: ((event: Event) => Effect.Effect<"kill" | "wait", unknown>) | undefined

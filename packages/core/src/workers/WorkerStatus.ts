@@ -20,7 +20,7 @@ export interface Shape {
   readonly healthy: Effect.Effect<void>
   /** A line for people, of which 1000 characters are kept; resets no timeout. */
   readonly text: (text: string) => Effect.Effect<void>
-  /** Something went wrong and the worker goes on. */
+  /** Something went wrong and the worker goes on; 1000 characters are kept of it, too. */
   readonly problem: (message: string) => Effect.Effect<void>
   readonly reloading: Effect.Effect<void>
   readonly restarting: Effect.Effect<void>

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Container from "@selvedge/core/workers/Container"
-import type { Policy } from "@selvedge/core/workers/Policy"
+import type { Policy, Said } from "@selvedge/core/workers/Policy"
 import * as TestContainer from "@selvedge/testing/workers/TestContainer"
 import * as Effect from "effect/Effect"
 import type { Line } from "../service/stage.ts"
@@ -143,6 +143,99 @@ describe("a worker that says something of itself", () => {
         words.map((word) => [0, word])
       )
       assert.isTrue(lines.some(({ level, text }) => level === "Warn" && text === "w 0 [fiber 0] life 1: no index"))
+    }).pipe(on(lines))
+  })
+})
+
+/** So many status texts in one go. */
+const flood = (from: number, to: number) =>
+  TestContainer.TestContainer.use((workers) =>
+    Effect.forEach(
+      Array.from({ length: to - from }, (_, i) => from + i),
+      (i) => workers.say(0, { _tag: "StatusText", text: `step ${i}` }),
+      { discard: true }
+    )
+  )
+
+describe("a worker that says more than its policy hears", () => {
+  it.effect("is heard one word at a time, and the last of each kind is heard, the newest last [W8] [W13]", () =>
+    Effect.gen(function* () {
+      const heard: Array<string> = []
+      let atOnce = 0
+      const said = ({ message }: { readonly message: Said }) =>
+        Effect.acquireUseRelease(
+          Effect.sync(() => assert.strictEqual(++atOnce, 1)),
+          () => Effect.sleep(1000),
+          () => Effect.sync(() => atOnce--)
+        ).pipe(Effect.andThen(Effect.sync(() => heard.push("text" in message ? message.text : message._tag))))
+      const container = yield* Container.make({ policy: { said } })
+      const workers = yield* TestContainer.TestContainer
+      yield* container.run({ name: "w", program: patient, count: 1 })
+      yield* settle
+      yield* flood(0, 500)
+      yield* workers.say(0, { _tag: "Problem", message: "no index" })
+      yield* workers.say(0, { _tag: "Reloading" })
+      yield* flood(500, 1000)
+      yield* pass(10_000)
+      assert.deepStrictEqual(heard, ["step 0", "Problem", "Reloading", "step 999"])
+      yield* flood(1000, 1001)
+      yield* pass(1000)
+      assert.deepStrictEqual(heard.slice(4), ["step 1000"])
+    }).pipe(on())
+  )
+
+  it.effect("costs one call of a hook that hangs, over all its lives, and the others are heard [W8] [W13]", () =>
+    Effect.gen(function* () {
+      const heard: Array<number> = []
+      const container = yield* Container.make({
+        policy: {
+          said: ({ facts }) =>
+            Effect.andThen(
+              Effect.sync(() => heard.push(facts.ordinal)),
+              facts.ordinal === 0 ? Effect.never : Effect.void
+            )
+        }
+      })
+      const workers = yield* TestContainer.TestContainer
+      yield* container.run({ name: "w", program: patient, count: 2 })
+      yield* settle
+      yield* flood(0, 1000)
+      yield* crash(0)
+      yield* flood(0, 1000)
+      yield* workers.say(1, { _tag: "Reloading" })
+      yield* settle
+      assert.deepStrictEqual(
+        [heard, yield* lives],
+        [
+          [0, 1],
+          ["w 0.2", "w 1.1"]
+        ]
+      )
+    }).pipe(on())
+  )
+
+  it.effect("is judged once for all it sends until that is decided, when it is no message [W8]", () => {
+    const lines: Array<Line> = []
+    return Effect.gen(function* () {
+      let asked = 0
+      const container = yield* Container.make({
+        policy: { invalidMessage: () => Effect.as(Effect.sleep(++asked * 600), "keep" as const) }
+      })
+      const workers = yield* TestContainer.TestContainer
+      yield* container.run({ name: "w", program: patient, count: 1 })
+      yield* settle
+      const wrong = Effect.replicateEffect(workers.say(0, { _tag: "StatusText", text: 42 }), 100)
+      yield* wrong
+      yield* pass(599)
+      yield* wrong
+      assert.strictEqual(asked, 1)
+      yield* pass(1)
+      assert.deepStrictEqual(yield* lives, ["w 0.1"])
+      // Asked anew; this time it takes a second, which is too long.
+      yield* wrong
+      yield* pass(1001)
+      assert.deepStrictEqual([asked, yield* lives, (yield* container.statistics).invalid], [2, ["w 0.2"], 300])
+      assert.strictEqual(lines.filter(({ level }) => level === "Error").length, 2)
     }).pipe(on(lines))
   })
 })

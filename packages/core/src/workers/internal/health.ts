@@ -86,12 +86,16 @@ const missing = (
 
 export const invalid = (fleet: Fleet, place: Place, life: Life, error: InvalidMessage): void => {
   fleet.counts.invalid += 1
+  // One who sends many is judged once.
+  if (life.isDoubted) return
+  life.isDoubted = true
   fleet.log(Effect.logError(`${fleet.nameOf(place)}: ${error.message}`))
   const { invalidMessage } = fleet.setup.policy
   const call = invalidMessage && (() => invalidMessage({ ...fleet.eventOf(place), error }))
   fleet.hooks.ask("invalidMessage", call, ["kill", "keep"], (decided) => {
     if (place.life !== life) return
     fleet.note(place, "invalid message", `${error.detail}: ${done[decided]}`)
-    if (decided === "kill") fleet.kill(place, "invalid message")
+    if (decided === "kill") return fleet.kill(place, "invalid message")
+    life.isDoubted = false
   })
 }

@@ -64,6 +64,8 @@ export class Life {
   isGone = false
   isStopping = false
   isKilled = false
+  /** What it sent is no message of ours, and it is not decided yet that it may live with that. */
+  isDoubted = false
   text: string | undefined = undefined
   /** What it says it is about to do, until it says that it is ready again. */
   word: "reloading" | "restarting" | undefined = undefined
@@ -148,8 +150,10 @@ export class Life {
       }
       case "StatusText": {
         this.text = message.text.slice(0, LONGEST_TEXT)
-        return this.host.word(this, message)
+        return this.host.word(this, { ...message, text: this.text })
       }
+      case "Problem":
+        return this.host.word(this, { ...message, message: message.message.slice(0, LONGEST_TEXT) })
       default:
         return this.host.word(this, message)
     }

@@ -70,7 +70,8 @@ const said = (fleet: Fleet, place: Place, message: Said): void => {
   if (message._tag === "Problem") fleet.log(Effect.logWarning(`${fleet.nameOf(place)}: ${message.message}`))
   if (hook === undefined) return
   const event = fleet.eventOf(place)
-  fleet.hooks.tell("said", () => hook({ ...event, message }))
+  // By place, not by life: one that crashes and begins again costs no more.
+  fleet.hooks.hear("said", place, message._tag, () => hook({ ...event, message }))
 }
 
 const exited = (fleet: Fleet, place: Place, life: Life, exit: WorkerExit.WorkerExit): void => {
