@@ -176,6 +176,39 @@ export const deathWhenFull = defineModel({
   }
 })
 
+/** Sits down where the one before died, or left. */
+const takesOver =
+  (polls: number) =>
+  (memory: Memory): void => {
+    const queue = TokenQueue.attach(memory.region, memory.layout)
+    const poller = TokenQueue.attachPoller(queue, TokenQueue.seat(queue))!
+    consume(memory, poller, polls, 2)
+    TokenQueue.detachPoller(poller)
+  }
+
+export const pollerDeathsWhenFull = defineModel({
+  name: "notifier: a poller and its successor die at any step in a full queue, beside a producer",
+  setup: makeFull,
+  options: { crash: { threads: ["poller", "next"], together: true } },
+  threads: {
+    p: producer(0, [0, 0]),
+    poller: takesOver(1),
+    next: { after: "poller", run: takesOver(2) },
+    // Nobody polls beside it.
+    later: { after: "next", run: producer(1, [0]) }
+  },
+  check: (memory) => {
+    const queue = TokenQueue.attach(memory.region, memory.layout)
+    const poller = TokenQueue.attachPoller(queue, TokenQueue.seat(queue))!
+    nothingLost(consume(memory, poller, 8, 1), new Map([[0, [[1, 1]]]]))
+    // More than a lap: every place serves again.
+    for (let i = 0; i < 5; i++) {
+      TokenQueue.notify(queue, 0)
+      if (consume(memory, poller, 2, 1).tokens.length !== 1) fail("a token that was queued is not handed out")
+    }
+  }
+})
+
 export const twoSuccessors = defineModel({
   name: "notifier: a poller dies at any step, and two successors come",
   setup: () => {

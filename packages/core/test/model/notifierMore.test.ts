@@ -12,6 +12,11 @@ it.model("a poller that takes one at a time never sleeps on the rest [N6]", Mode
 it.model("an interrupted sleeper leaves everything to the next on its seat [N6]", Models.interruptedSleeper)
 it.model("a sleeper is woken by the recovery after any death [N6] [N10]", bounded, Models.deathBesideSleeper)
 it.model("a death in a full queue loses nothing of who lives [N4] [N10]", bounded, Models.deathWhenFull)
+it.model(
+  "pollers that die one after the other in a full queue leave one that serves [N4] [N10]",
+  bounded,
+  Models.pollerDeathsWhenFull
+)
 it.model("only one of two successors gets a dead poller's seat [N10]", bounded, Models.twoSuccessors)
 it.model("three producers lose nothing [N2] [N4] [N5]", bounded, Models.threeProducers)
 it.model("notify and polls of one token are linearizable [N2] [N3]", bounded, Models.linear)

@@ -84,14 +84,13 @@ const placeAgain = (queue: TokenQueue, token: number): Notified => {
     const tail = Atomics.load(words, TAIL_WORD)
     if ((tail & CLOSED_BIT) !== 0) return CLOSED
     const cell = Atomics.load(cells, (tail >>> SERIAL_SHIFT) & queue.mask)
-    if (cell < 0) {
-      // Empty for another lap: the tail that was read is old.
-      if (cell === Layout.emptyFor(tail, queue.shift) && tryPlace(queue, tail, token))
-        return advanceAndWake(queue, tail)
+    if (cell === Layout.emptyFor(tail, queue.shift)) {
+      if (tryPlace(queue, tail, token)) return advanceAndWake(queue, tail)
     } else if (distance(tail, head) < queue.capacity) {
-      advance(words, tail)
+      // Empty for another lap: the tail that was read is old.
+      if (cell >= 0) advance(words, tail)
     } else if (Atomics.load(words, HEAD_WORD) === head) {
-      // Full, and not only by an old head: a recovery has queued tokens twice.
+      // Full, and not only by an old head: a recovery has queued tokens twice, or a dead poller has not said what it took (invariant 8).
       requestRescan(queue)
       return QUEUED
     }
@@ -271,13 +270,12 @@ const pop = (poller: Poller, end: number, out: Int32Array, from: number, to: num
   const before = head
   while (head !== end && count < to) {
     const index = (head >>> SERIAL_SHIFT) & mask
-    // Plain: the load of the tail word that showed this place orders it, and nobody writes the cell until it is emptied.
-    const token = cells[index]!
-    // Gives the place back; seen by the load of the cell in `place`, one lap on.
-    Atomics.store(cells, index, nextEmpty(poller.queue, head))
+    // Gives the place back; seen by the load of the cell in `place`, one lap on. Nothing was there if a poller that is dead now had
+    // emptied this place a lap ago, and this one took what was put there since for what it had left (invariant 8).
+    const token = Atomics.exchange(cells, index, nextEmpty(poller.queue, head))
     head = (head + STEP) | 0
     // By exchange, and before the token is handed out: invariants 2 and 6. It was 0: a walk has handed it out.
-    if (Atomics.exchange(flags, token, 0) === 1) out[count++] = token
+    if (token >= 0 && Atomics.exchange(flags, token, 0) === 1) out[count++] = token
   }
   if (head !== before) {
     poller.head = head
