@@ -18,8 +18,7 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import type * as Option from "effect/Option"
+import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import { BlockingWait, type WaitStrategy } from "../memory/WaitStrategy.ts"
 import { badLimit, isLimit, type Options } from "./ConsumerOptions.ts"
@@ -34,6 +33,7 @@ import * as Tally from "./internal/tally.ts"
 import { whenUnlocked } from "./RingLock.ts"
 import type * as Ring from "./Ring.ts"
 import { Detached, InvalidArgument, JoinRefused, RingClosed, WouldBlockEventLoop } from "./RingError.ts"
+import { atOnce, Instead } from "./RingStep.ts"
 
 export type { Handler, Options } from "./ConsumerOptions.ts"
 
@@ -137,28 +137,20 @@ export const endOf = <A>(consumer: Consumer<A>, answer: number): TakeError =>
     ? new Detached({ id: consumer.id, position: consumer.position })
     : new RingClosed({ side: "consumer", closed: consumer.hasLeft ? "scope" : "ring" })
 
-/** Runs `step` until it answers something; nothing is lost if the fiber is interrupted before the caller has it. */
-const taking = <A, B>(consumer: Consumer<A>, step: () => B | number, commits: boolean): Effect.Effect<B, TakeError> =>
-  Effect.suspend(() => {
-    consumer.settle()
-    let hasTaken = false
-    const go: Effect.Effect<B, TakeError> = Effect.suspend(() => {
-      const answer = step()
-      if (typeof answer !== "number") {
-        hasTaken = true
-        return Effect.succeed(answer)
-      }
-      if (answer === State.END || answer === State.DETACHED) return Effect.fail(endOf(consumer, answer))
-      return Effect.flatMap(consumer.ring.waking.sleep(consumer.bed, consumer.hasAnswer), () => go)
-    })
-    return Effect.onExit(go, (exit) =>
-      Effect.sync(() => {
-        if (Exit.isSuccess(exit)) {
-          if (commits) consumer.settle()
-        } else if (hasTaken) consumer.putBack()
-      })
-    )
+/**
+ * Waits until `step` answers something. It takes, commits and hands on at once, so an interruption never finds records taken that
+ * nobody has. The effect holds nothing: it may be run any number of times.
+ */
+const taking = <A, B>(consumer: Consumer<A>, step: () => B | number): Effect.Effect<B, TakeError> => {
+  const once = atOnce<B, TakeError>(() => {
+    const answer = step()
+    if (typeof answer !== "number") return answer
+    throw answer === 0 ? nothing : new Instead(Effect.fail(endOf(consumer, answer)))
   })
+  const sleep = Effect.suspend(() => consumer.ring.waking.sleep(consumer.bed, consumer.hasAnswer))
+  const nothing = new Instead(Effect.flatMap(sleep, () => once))
+  return once
+}
 
 /**
  * Takes the next record, waiting for it.
@@ -169,7 +161,12 @@ const taking = <A, B>(consumer: Consumer<A>, step: () => B | number, commits: bo
  * @since 0.1.0
  */
 export const take = <A>(consumer: Consumer<A>): Effect.Effect<A, TakeError> =>
-  Effect.map(takeBatch(consumer, 1), (batch) => batch[0] as A)
+  (consumer.takes.one ??= taking(consumer, () => {
+    const batch = consumer.takeUnsafe(1)
+    if (typeof batch === "number") return batch as never
+    consumer.settle()
+    return batch[0] as A
+  }))
 
 /**
  * Takes the next record if there is one.
@@ -180,13 +177,12 @@ export const take = <A>(consumer: Consumer<A>): Effect.Effect<A, TakeError> =>
  * @since 0.1.0
  */
 export const tryTake = <A>(consumer: Consumer<A>): Effect.Effect<Option.Option<A>, TakeError> =>
-  Effect.suspend(() => {
+  atOnce(() => {
     const answer = consumer.takeUnsafe(1)
-    if (typeof answer !== "number") {
-      consumer.settle()
-      return Effect.succeedSome(answer[0] as A)
-    }
-    return answer === 0 ? Effect.succeedNone : Effect.fail(endOf(consumer, answer))
+    if (answer === 0) return Option.none()
+    if (typeof answer === "number") throw new Instead(Effect.fail(endOf(consumer, answer)))
+    consumer.settle()
+    return Option.some(answer[0] as A)
   })
 
 /**
@@ -197,12 +193,21 @@ export const tryTake = <A>(consumer: Consumer<A>): Effect.Effect<Option.Option<A
  * @category operations
  * @since 0.1.0
  */
-export const takeBatch = <A>(consumer: Consumer<A>, limit: number): Effect.Effect<ReadonlyArray<A>, TakeError> =>
-  isLimit(limit) ? taking(consumer, () => consumer.takeUnsafe(limit), true) : Effect.die(badLimit(limit))
+export const takeBatch = <A>(consumer: Consumer<A>, limit: number): Effect.Effect<ReadonlyArray<A>, TakeError> => {
+  const { takes } = consumer
+  if (takes.batch !== undefined && takes.limit === limit) return takes.batch
+  if (!isLimit(limit)) return Effect.die(badLimit(limit))
+  takes.limit = limit
+  return (takes.batch = taking(consumer, () => {
+    const batch = consumer.takeUnsafe(limit)
+    if (typeof batch !== "number") consumer.settle()
+    return batch
+  }))
+}
 
 /** As `takeBatch`; what it takes is committed by the next call, and `putBack` takes it back until then. @internal */
 export const pullBatch = <A>(consumer: Consumer<A>, limit: number): Effect.Effect<ReadonlyArray<A>, TakeError> =>
-  isLimit(limit) ? taking(consumer, () => consumer.takeUnsafe(limit), false) : Effect.die(badLimit(limit))
+  isLimit(limit) ? taking(consumer, () => consumer.takeUnsafe(limit)) : Effect.die(badLimit(limit))
 
 /**
  * Commits everything before `position`: producers may overwrite it. A position in the history before the consumer's seat is accepted,

@@ -24,7 +24,7 @@ import * as Layout from "./internal/layout.ts"
 import * as Membership from "./internal/membership.ts"
 import * as Read from "./internal/read.ts"
 import * as Tally from "./internal/tally.ts"
-import { badLimit, type Handler, isLimit, type Options } from "./ConsumerOptions.ts"
+import { badLimit, type Handler, isLimit, type Options, startOf, type Takes } from "./ConsumerOptions.ts"
 import type * as Ring from "./Ring.ts"
 import { InvalidArgument } from "./RingError.ts"
 
@@ -71,6 +71,8 @@ export class ConsumerState<A> {
   endLease: (() => void) | undefined = undefined
   /** Whether its scope is closed. @internal */
   hasLeft = false
+  /** @internal */
+  readonly takes: Takes<A> = { one: undefined, batch: undefined, limit: 0 }
   private missed: number
   private readonly auto: boolean
   private readonly counters: boolean
@@ -82,8 +84,8 @@ export class ConsumerState<A> {
   private taken = 0
   private takenEnd = 0
   private hasTaken = false
-  /** Sequences of the records that the last `takeUnsafe` answered. @internal */
-  sequences: ReadonlyArray<number> = []
+  /** Their sequences, unless they are one after the other from `taken` on. */
+  private scattered: ReadonlyArray<number> | undefined = undefined
   /** How many sequences of the last copy were overwritten meanwhile. */
   private overtaken = 0
 
@@ -102,27 +104,13 @@ export class ConsumerState<A> {
     this.joinedAt = Epoch.position(core, joined)
     this.drops = options.whenSlow === "dropOldest"
     const copies = this.drops || options.whenSlow === "detach"
-    const from = this.startOf(options)
+    const from = startOf(options, core, this.joinedAt, this.tookOver)
     this.gapAtJoin = Math.max(0, from.position - from.asked)
     this.missed = this.gapAtJoin
     this.beganAt = from.position
     const first = (joined + (from.position - this.joinedAt)) | 0
     this.core = new Read.ConsumerCore(core, seat, joined, first, copies)
     if (this.core.history && from.position > this.joinedAt) this.core.history = false
-  }
-
-  /** Where to begin, and what was asked for. */
-  private startOf({ from }: Options): { readonly position: number; readonly asked: number } {
-    const at = this.joinedAt
-    if (this.tookOver) {
-      const claim = Epoch.claimPosition(this.ring.core)
-      const asked = from === "latest" ? claim : typeof from === "number" ? from : at
-      return { position: Math.min(Math.max(asked, at), claim), asked }
-    }
-    if (from === undefined || from === "latest") return { position: at, asked: at }
-    const oldest = Math.max(this.ring.core.layout.start, at - this.ring.capacity)
-    const asked = from === "earliest" ? oldest : from
-    return { position: Math.min(Math.max(asked, oldest), at), asked: Math.min(asked, at) }
   }
 
   /** The 53-bit position of the next record to take. */
@@ -288,6 +276,7 @@ export class ConsumerState<A> {
    */
   private copy(n: number): ReadonlyArray<A> | undefined {
     const { core } = this
+    if (!core.marked && this.stopwatch === undefined && !Read.mustCopy(core)) return this.copyAll(n)
     const found: Array<A> = []
     const sequences: Array<number> = []
     const first = core.position
@@ -306,9 +295,29 @@ export class ConsumerState<A> {
     // The copies of those that were overtaken are at the beginning.
     let torn = 0
     while (torn < found.length && Layout.distance(first, sequences[torn] ?? first) < gone) torn++
-    this.sequences = torn === 0 ? sequences : sequences.slice(torn)
+    this.scattered = torn === 0 ? sequences : sequences.slice(torn)
     this.handOut(found.length - torn, times?.slice(torn))
     return torn === 0 ? found : found.slice(torn)
+  }
+
+  /** Copies of `n` records from the position on, of which none is a tombstone or may be overwritten. */
+  private copyAll(n: number): ReadonlyArray<A> {
+    const first = this.core.position
+    const found: Array<A> = []
+    for (let i = 0; i < n; i++) {
+      this.standAt((first + i) | 0)
+      found.push(this.view.read())
+    }
+    this.overtaken = 0
+    this.scattered = undefined
+    this.handOut(n, undefined)
+    return found
+  }
+
+  /** Sequences of the records that the last `takeUnsafe` answered. @internal */
+  get sequences(): ReadonlyArray<number> {
+    const length = Layout.distance(this.taken, this.takenEnd)
+    return this.scattered ?? Array.from({ length }, (_, i) => (this.taken + i) | 0)
   }
 
   /** @internal */
@@ -331,7 +340,7 @@ export class ConsumerState<A> {
     const { layout, mask } = this.ring.core
     const first = core.position
     const position = this.position
-    const last = core.marked ? this.lastRecord(first, n) : n - 1
+    const last = core.marked ? Read.lastRecord(core, n) : n - 1
     const handle = this.stopwatch === undefined ? handler : this.timed(this.stopwatch, handler, first, last)
     const { held } = this
     let i = 0
@@ -358,13 +367,6 @@ export class ConsumerState<A> {
       this.settle()
     }
     return n
-  }
-
-  /** Index of the last of `n` sequences that is no tombstone, or -1. */
-  private lastRecord(first: number, n: number): number {
-    let last = n - 1
-    while (last >= 0 && Read.isTombstone(this.core, (first + last) | 0)) last--
-    return last
   }
 
   /** Measures the records up to index `last` as taken, and answers a handler that is measured. */

@@ -10,7 +10,7 @@
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { RecordError, type View } from "../memory/Record.ts"
+import type { RecordError, View } from "../memory/Record.ts"
 import { BlockingWait, type WaitStrategy } from "../memory/WaitStrategy.ts"
 import type { Bed } from "../memory/Waking.ts"
 import * as Beds from "./internal/beds.ts"
@@ -29,6 +29,7 @@ import {
   type RingTimeout,
   WouldBlockEventLoop
 } from "./RingError.ts"
+import { atOnce, Instead } from "./RingStep.ts"
 
 /**
  * @category models
@@ -218,27 +219,28 @@ export const make = <A>(
 
 type PublishError = RingClosed | BatchTooLarge | RecordError
 
+const closedTo = <A>(producer: Producer<A>): Instead =>
+  new Instead(Effect.fail(new RingClosed({ side: "producer", closed: producer.hasLeft ? "scope" : "ring" })))
+
 /** One attempt: the number of missing slots, or 0. */
 const attempt = <A>(producer: Producer<A>, n: number, write: Write<A>): Effect.Effect<number, PublishError> =>
-  Effect.suspend((): Effect.Effect<number, PublishError> => {
-    try {
-      const answer = producer.publishUnsafe(n, write)
-      return answer === Claim.REFUSED_CLOSED
-        ? Effect.fail(new RingClosed({ side: "producer", closed: producer.hasLeft ? "scope" : "ring" }))
-        : Effect.succeed(answer)
-    } catch (error) {
-      return error instanceof BatchTooLarge || error instanceof RecordError ? Effect.fail(error) : Effect.die(error)
-    }
+  atOnce(() => {
+    const answer = producer.publishUnsafe(n, write)
+    if (answer === Claim.REFUSED_CLOSED) throw closedTo(producer)
+    return answer
   })
 
 const untilPublished = <A>(producer: Producer<A>, n: number, write: Write<A>): Effect.Effect<void, PublishError> =>
-  Effect.flatMap(attempt(producer, n, write), (missing) =>
-    missing === 0
-      ? Effect.void
-      : Effect.flatMap(
-          producer.ring.waking.sleep(producer.bed, () => Claim.hasAnswer(producer.core, n)),
-          () => untilPublished(producer, n, write)
-        )
+  atOnce(() => {
+    const answer = producer.publishUnsafe(n, write)
+    if (answer === 0) return
+    throw answer === Claim.REFUSED_CLOSED ? closedTo(producer) : new Instead(whenThereIsRoom(producer, n, write))
+  })
+
+const whenThereIsRoom = <A>(producer: Producer<A>, n: number, write: Write<A>): Effect.Effect<void, PublishError> =>
+  Effect.flatMap(
+    producer.ring.waking.sleep(producer.bed, () => Claim.hasAnswer(producer.core, n)),
+    () => untilPublished(producer, n, write)
   )
 
 /**
@@ -254,9 +256,9 @@ export const publishWith = <A>(
   producer: Producer<A>,
   n: number,
   write: Write<A>,
-  options: WaitOptions = {}
+  options?: WaitOptions
 ): Effect.Effect<void, PublishError | RingTimeout> =>
-  options.timeout === undefined
+  options?.timeout === undefined
     ? untilPublished(producer, n, write)
     : Ring.within(untilPublished(producer, n, write), options.timeout, `room for ${n} record(s)`)
 

@@ -12,6 +12,8 @@ import * as Seed from "@selvedge/testing/faults/Seed"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import * as Scheduler from "effect/Scheduler"
 import { fork, local, ringOf } from "./support.ts"
 
 /** Runs an effect, and interrupts it after so many turns unless it has ended. */
@@ -60,6 +62,63 @@ const randomInterruptions = Effect.fnUntraced(function* (producers: "single" | "
   }
   while (next < published) seen((yield* Consumer.take(consumer)).n)
   assert.isAbove(published, 50)
+})
+
+/** Has a fiber yield before its operation of this number, and nowhere else. */
+class YieldsOnce extends Scheduler.MixedScheduler {
+  private left: number
+  constructor(before: number) {
+    super()
+    this.left = before
+  }
+  override shouldYield(): boolean {
+    return --this.left === 0
+  }
+}
+
+/**
+ * Publishes and takes by fibers that yield before an operation, and interrupts them after so many turns: one has published or taken
+ * if it says so, and only then.
+ */
+const yieldingBefore = Effect.fnUntraced(function* (before: number, turns: number) {
+  const ring = yield* ringOf({ capacity: 8 })
+  const producer = yield* Producer.make(ring)
+  const consumer = yield* Consumer.make(ring, { id: "a" })
+  const made = Effect.fnUntraced(function* <A, E>(self: Effect.Effect<A, E>) {
+    const fiber = yield* Effect.provideService(fork(self), Scheduler.Scheduler, new YieldsOnce(before))
+    for (let i = 0; i < turns; i++) yield* Effect.yieldNow
+    yield* Fiber.interrupt(fiber)
+    return yield* Fiber.await(fiber)
+  })
+  const published = Effect.map(RingSnapshot.snapshot(ring), ({ claimed }) => claimed)
+  const seen: Array<number> = []
+  for (let n = 0; n < 4; n++) {
+    const exit = yield* made(Producer.publish(producer, { n }))
+    assert.strictEqual(yield* published, n + (Exit.isSuccess(exit) ? 1 : 0), "a publication without its success")
+    if (!Exit.isSuccess(exit)) yield* Producer.publish(producer, { n })
+  }
+  const one = yield* made(Consumer.take(consumer))
+  if (Exit.isSuccess(one)) seen.push(one.value.n)
+  const some = yield* made(Consumer.takeBatch(consumer, 1))
+  if (Exit.isSuccess(some)) for (const { n } of some.value) seen.push(n)
+  const now = yield* made(Consumer.tryTake(consumer))
+  if (Exit.isSuccess(now) && Option.isSome(now.value)) seen.push(now.value.value.n)
+  for (let more = true; more;) {
+    const next = yield* Consumer.tryTake(consumer)
+    more = Option.isSome(next)
+    if (Option.isSome(next)) seen.push(next.value.n)
+  }
+  assert.deepStrictEqual(seen, [0, 1, 2, 3])
+})
+
+describe("a fiber that is made to yield", () => {
+  it.effect("has what it took, and succeeds with what it published, wherever that is [R2] [R4] [R11]", () =>
+    Effect.forEach(
+      Array.from({ length: 60 }, (_, i) => [1 + (i % 20), Math.floor(i / 20)] as const),
+      ([before, turns]) => Effect.scoped(yieldingBefore(before, turns)),
+      { discard: true }
+    ).pipe(Effect.provide(local))
+  )
 })
 
 describe("random interruptions", () => {

@@ -125,6 +125,13 @@ export const isTombstone = (consumer: ConsumerCore, sequence: number): boolean =
   return (stamp & Layout.TOMBSTONE) !== 0 && Layout.isStamped(stamp, sequence)
 }
 
+/** Index of the last of the `n` polled sequences that is no tombstone, or -1. */
+export const lastRecord = (consumer: ConsumerCore, n: number): number => {
+  let last = n - 1
+  while (last >= 0 && isTombstone(consumer, (consumer.position + last) | 0)) last--
+  return last
+}
+
 /** T2: how many of the `n` sequences from the position on were overwritten, or may have been, while they were copied. */
 export const lost = (consumer: ConsumerCore, n: number): number => {
   const { core, seat } = consumer
