@@ -1,6 +1,6 @@
 /// <reference lib="esnext.sharedmemory" />
 import { assert, describe, it } from "@effect/vitest"
-import { explore } from "@selvedge/testing/model"
+import { explore, exploreAsync } from "@selvedge/testing/model"
 
 const word = () => new Int32Array(new SharedArrayBuffer(4))
 
@@ -27,5 +27,23 @@ describe("a notification that comes too early", () => {
     assert.strictEqual(report._tag, "Exhausted")
     assert.deepStrictEqual([...seen].toSorted(), ["not-equal/0", "ok/1", "undefined/0"])
     assert.strictEqual(explore({ setup: word, threads: threads(false) }).failure?.kind, "deadlock")
+  })
+
+  it("is named with the cell that a waitAsync awaits, and no line of source is made up for the end of another [M4]", async () => {
+    const awaits = async (x: Int32Array) => {
+      const sleep = Atomics.waitAsync(x, 0, 0)
+      if (sleep.async) await sleep.value
+    }
+    const report = await exploreAsync({
+      setup: (m) => {
+        const x = word()
+        m.label(x, "bell")
+        return x
+      },
+      threads: { a: awaits, b: awaits, waker: async (x) => Atomics.notify(x, 0, 1) }
+    })
+    assert.strictEqual(report.failure?.kind, "deadlock")
+    assert.match(report.failure?.message ?? "", /^[ab] awaits waitAsync\(bell\) and nobody is left to notify it/)
+    assert.match(report.failure?.trace ?? "", /wakes from bell: ok\n/)
   })
 })

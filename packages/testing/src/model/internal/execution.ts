@@ -92,6 +92,7 @@ export interface Auditing {
 
 /** A line of a trace, told only on the run that is printed. */
 export interface TraceSink {
+  /** Without `touched`: a step of which no line of source is to be told. */
   step(thread: number, step: number, text: string, touched: Touched | undefined): void
 }
 
@@ -240,8 +241,14 @@ export abstract class Execution {
       if ((this.frozen >> t) & 1) lines.push(`${definition.name} spins for ever on ${this.spin.describe(t)}`)
       else if (waiter !== undefined)
         lines.push(`${definition.name} sleeps in wait(${where(waiter.cell)}) and nobody is left to notify it`)
-      else
-        lines.push(`${definition.name} never started: ${this.definitions[definition.after]?.name ?? "?"} did not end`)
+      else {
+        const awaited = this.host?.awaits(t)
+        lines.push(
+          awaited === undefined
+            ? `${definition.name} never started: ${this.definitions[definition.after]?.name ?? "?"} did not end`
+            : `${definition.name} awaits waitAsync(${where(awaited.cell)}) and nobody is left to notify it`
+        )
+      }
     }
     this.fail((this.frozen & left) !== 0 ? "livelock" : "deadlock", lines.join("; "), lowest(left))
   }

@@ -282,7 +282,7 @@ const wake = (e: Execution, thread: number, view: ViewMeta, given: Waiter | unde
     if (waiter.told !== undefined) e.races.joinSnapshot(thread, waiter.told)
     e.touched.notifiedAt = waiter.notifiedAt
     e.touched.couldTimeOut = waiter.timeout !== Infinity && e.settings.timeouts === "any"
-    if (e.trace !== undefined) tell(e, thread, `wakes from ${name(waiter.cell)}: ok`)
+    tellWake(e, thread, waiter, given === undefined)
     return "ok"
   }
   const queue = e.queue(view.region, waiter.cell.address - view.region.base)
@@ -290,8 +290,14 @@ const wake = (e: Execution, thread: number, view: ViewMeta, given: Waiter | unde
   e.touched.list = queue
   e.touched.flags |= LIST_WRITE
   e.time[thread] = (e.time[thread] as number) + waiter.timeout
-  if (e.trace !== undefined) tell(e, thread, `wakes from ${name(waiter.cell)}: timed-out`)
+  tellWake(e, thread, waiter, given === undefined)
   return "timed-out"
+}
+
+/** The end of a `waitAsync` comes from the checker: no line of the model's is on the stack. */
+const tellWake = (e: Execution, thread: number, waiter: Waiter, called: boolean): void => {
+  const how = waiter.notified ? "ok" : "timed-out"
+  e.trace?.step(thread, e.step, `wakes from ${name(waiter.cell)}: ${how}`, called ? e.touched : undefined)
 }
 
 const notify = (e: Execution, thread: number, view: ViewMeta, index: number, count: number): number => {

@@ -36,6 +36,15 @@ export const sourceLine = (stack: string): string => {
   return ""
 }
 
+const callerLine = (): string => {
+  const carrier = Error as { stackTraceLimit?: number }
+  const limit = carrier.stackTraceLimit
+  carrier.stackTraceLimit = 60
+  const stack = new Error().stack ?? ""
+  if (limit !== undefined) carrier.stackTraceLimit = limit
+  return sourceLine(stack)
+}
+
 export class Trace implements TraceSink {
   readonly #names: ReadonlyArray<string>
   readonly lines: Array<Line> = []
@@ -43,13 +52,8 @@ export class Trace implements TraceSink {
     this.#names = names
   }
 
-  step(thread: number, step: number, text: string, _touched: Touched | undefined): void {
-    const carrier = Error as { stackTraceLimit?: number }
-    const limit = carrier.stackTraceLimit
-    carrier.stackTraceLimit = 60
-    const stack = new Error().stack ?? ""
-    if (limit !== undefined) carrier.stackTraceLimit = limit
-    const source = text === "ends" || text === "dies here" ? "" : sourceLine(stack)
+  step(thread: number, step: number, text: string, touched: Touched | undefined): void {
+    const source = touched === undefined ? "" : callerLine()
     this.lines.push({ step: step + 1, thread: this.#names[thread] ?? "?", text, source })
   }
 
