@@ -36,6 +36,18 @@ describe("a model that cannot be explored", () => {
     const model = { setup: word, threads: { a: add } }
     assert.include(refusal(model, { maxExecution: 5 }), 'options: there is no "maxExecution", only strategy, races')
     assert.include(refusal({ ...model, options: { race: "off" } }), 'there is no "race"')
+    assert.include(refusal(model, 5 as never), "options: wanted an object, found 5")
+    assert.include(refusal(model, { crash: { thread: ["a"] } }), 'crash: there is no "thread"')
+    assert.include(refusal(model, { crash: { at: 5 } }), "crash.at: wanted a list")
+    assert.include(refusal(model, { crash: "a" }), "crash: wanted {")
+    const strategy = { _tag: "Random", iterations: 5, seed: Number.NaN }
+    assert.include(refusal(model, { strategy }), "strategy.seed: wanted a whole number, found NaN")
+  })
+
+  it("is refused with a misspelt check, which would agree to everything, or role of a thread [M4]", () => {
+    assert.include(refusal({ setup: word, threads: { a: add }, chek: () => false }), 'model: there is no "chek"')
+    const threads = { a: add, b: { run: add, demon: true } }
+    assert.include(refusal({ setup: word, threads }), 'threads.b: there is no "demon", only run, daemon, after')
   })
 
   it("fails with a generator for a thread, and with anything a thread can throw [M4]", () => {

@@ -1,6 +1,6 @@
 /// <reference lib="esnext.sharedmemory" />
 import { assert, describe, it } from "@effect/vitest"
-import { explore, exploreAsync } from "@selvedge/testing/model"
+import { explore, exploreAsync, type Setup } from "@selvedge/testing/model"
 
 const word = () => new Int32Array(new SharedArrayBuffer(4))
 
@@ -35,7 +35,7 @@ describe("a notification that comes too early", () => {
       if (sleep.async) await sleep.value
     }
     const report = await exploreAsync({
-      setup: (m) => {
+      setup: (m: Setup): Int32Array => {
         const x = word()
         m.label(x, "bell")
         return x

@@ -65,8 +65,9 @@ export class Session<S> {
 
   constructor(model: Model<S, Threads<S>>, given: ExploreOptions) {
     const definitions = definitionsOf(model)
+    checkOptions(model.options)
+    checkOptions(given)
     const options = { ...model.options, ...given }
-    checkOptions(options)
     this.#model = model
     this.#options = options
     this.#names = definitions.map((definition) => definition.name)

@@ -3,7 +3,7 @@
  *
  * @internal
  */
-import type { ExploreOptions, Model, Strategy, Threads } from "../Model.ts"
+import type { Crash, ExploreOptions, Model, Strategy, Thread, Threads } from "../Model.ts"
 import { ModelError } from "../ModelError.ts"
 import type { Settings, ThreadDefinition } from "./execution.ts"
 import { Dpor } from "./dpor.ts"
@@ -52,13 +52,45 @@ const known: Readonly<Record<keyof ExploreOptions, true>> = {
   replay: true
 }
 
-/** Refuses options that are none. */
-export const checkOptions = (options: ExploreOptions): void => {
-  if (typeof options !== "object" || options === null) refuse("options: wanted an object.")
-  for (const name of Object.keys(options)) {
-    if (!Object.hasOwn(known, name))
-      refuse(`options: there is no ${JSON.stringify(name)}, only ${Object.keys(known).join(", ")}.`)
+const knownOfCrash: Readonly<Record<keyof Crash, true>> = { threads: true, together: true, at: true }
+
+/** A `chek` would agree to everything. */
+const knownOfModel: Readonly<Record<keyof Model<unknown>, true>> = {
+  name: true,
+  setup: true,
+  threads: true,
+  invariant: true,
+  check: true,
+  options: true
+}
+
+const knownOfThread: Readonly<Record<keyof Exclude<Thread<unknown>, (state: unknown) => unknown>, true>> = {
+  run: true,
+  daemon: true,
+  after: true
+}
+
+const onlyKnown = (what: string, found: object, allowed: object): void => {
+  for (const name of Object.keys(found)) {
+    if (!Object.hasOwn(allowed, name))
+      refuse(`${what}: there is no ${JSON.stringify(name)}, only ${Object.keys(allowed).join(", ")}.`)
   }
+}
+
+const isObject = (value: unknown): boolean => typeof value === "object" && value !== null && !Array.isArray(value)
+
+/** Refuses options that are none. */
+export const checkOptions = (options: ExploreOptions | undefined): void => {
+  if (options === undefined) return
+  if (!isObject(options)) return refuse(`options: wanted an object, found ${String(options)}.`)
+  onlyKnown("options", options, known)
+  const { crash, requireExhaustive } = options
+  if (requireExhaustive !== undefined && typeof requireExhaustive !== "boolean")
+    refuse("requireExhaustive: wanted true or false.")
+  if (crash === undefined) return
+  if (!isObject(crash)) return refuse("crash: wanted { threads?, together?, at? }.")
+  onlyKnown("crash", crash, knownOfCrash)
+  if (crash.at !== undefined && !Array.isArray(crash.at)) refuse("crash.at: wanted a list of { thread, step }.")
 }
 
 export const settingsOf = (options: ExploreOptions): Settings => ({
@@ -73,6 +105,7 @@ export const settingsOf = (options: ExploreOptions): Settings => ({
 /** The threads of a model, in the order they are written. */
 export const definitionsOf = <S>(model: Model<S, Threads<S>>): ReadonlyArray<ThreadDefinition> => {
   if (typeof model !== "object" || model === null) return refuse("A model is an object with setup and threads.")
+  onlyKnown("model", model, knownOfModel)
   if (typeof model.setup !== "function") return refuse("setup: wanted a function that makes the memory.")
   if (typeof model.threads !== "object" || model.threads === null)
     return refuse("threads: wanted an object of functions.")
@@ -84,6 +117,7 @@ export const definitionsOf = <S>(model: Model<S, Threads<S>>): ReadonlyArray<Thr
     if (/[!@?]/.test(name)) refuse(`threads: the name ${JSON.stringify(name)} contains one of ! @ ?`)
     const run = typeof thread === "function" ? thread : thread?.run
     if (typeof run !== "function") return refuse(`threads.${name}: wanted a function, or { run, daemon?, after? }.`)
+    if (typeof thread === "object") onlyKnown(`threads.${name}`, thread, knownOfThread)
     const after = typeof thread === "function" ? undefined : thread?.after
     const index = after === undefined ? -1 : names.indexOf(after)
     if (after !== undefined && index < 0) refuse(`threads.${name}.after: there is no thread ${JSON.stringify(after)}.`)
@@ -106,6 +140,12 @@ export const definitionsOf = <S>(model: Model<S, Threads<S>>): ReadonlyArray<Thr
   return definitions
 }
 
+const checkIterations = <A extends { readonly iterations: number; readonly seed: number }>(strategy: A): A => {
+  whole("strategy.iterations", strategy.iterations, 1)
+  if (!Number.isInteger(strategy.seed)) refuse(`strategy.seed: wanted a whole number, found ${String(strategy.seed)}.`)
+  return strategy
+}
+
 const checkStrategy = (strategy: Strategy): Strategy => {
   switch (strategy?._tag) {
     case "Dpor":
@@ -115,11 +155,9 @@ const checkStrategy = (strategy: Strategy): Strategy => {
       return strategy
     case "Pct":
       whole("strategy.depth", strategy.depth, 1)
-      whole("strategy.iterations", strategy.iterations, 1)
-      return strategy
+      return checkIterations(strategy)
     case "Random":
-      whole("strategy.iterations", strategy.iterations, 1)
-      return strategy
+      return checkIterations(strategy)
     default:
       return refuse(
         `strategy: wanted Strategy.dpor(), .chess({ preemptions }), .pct({ depth, iterations }) or .random({ iterations }), found ${JSON.stringify(strategy)}.`
@@ -165,7 +203,7 @@ export const crashAt = (options: ExploreOptions, names: ReadonlyArray<string>): 
   })
 
 export const limitsOf = (options: ExploreOptions) => ({
-  executions: positive("maxExecutions", options.maxExecutions, Infinity),
+  executions: whole("maxExecutions", options.maxExecutions, Infinity),
   seconds: positive("maxSeconds", options.maxSeconds, Infinity, 0),
   requireExhaustive:
     options.requireExhaustive ??
