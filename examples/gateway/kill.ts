@@ -77,7 +77,7 @@ const stage = Effect.fnUntraced(function* ({ processes, threads }: Options) {
       : { GATEWAY_PROCESSES: String(processes), GATEWAY_THREADS: String(threads), GATEWAY_MEMORY: memory })
   }
   let gateway = yield* start(database, env)
-  const settle = Effect.sleep("1 second")
+  const settle = Effect.suspend(() => Effect.andThen(Effect.sleep("1 second"), UnderLoad.quiet(gateway.pid)))
   yield* settle
   let before = UnderLoad.holds(gateway.pid)
   /** SIGKILL, as by the kernel without memory: nothing of it is put in order. */
@@ -126,6 +126,7 @@ const patient = Effect.fnUntraced(function* (options: Options) {
   const { pid, service, url } = gateway()
   const generations = (yield* UnderLoad.rowsOf(url)).reduce((sum, { generation }) => sum + generation, 0)
   yield* Effect.sleep("1 second")
+  yield* UnderLoad.quiet(pid)
   const after = UnderLoad.holds(pid)
   over = true
   yield* Fiber.joinAll(clients)

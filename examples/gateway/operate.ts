@@ -125,10 +125,12 @@ const run = Effect.fnUntraced(function* (options: Options) {
   const where = { url, periodMillis: PERIOD_MILLIS, timeoutMillis: PERIOD_MILLIS }
   const probe = yield* Effect.forkScoped(take(where, began, samples, () => gone))
   yield* Effect.sleep("1 second")
+  yield* UnderLoad.quiet(pid)
   const before = UnderLoad.holds(pid)
   const threads = UnderLoad.threadNames(pid)
   const operated = yield* operations(Operator.make(gateway, token, SHARDS + PARSERS), options)
   yield* Effect.sleep("1 second")
+  yield* UnderLoad.quiet(pid)
   const after = UnderLoad.holds(pid)
   const more = UnderLoad.more(threads, UnderLoad.threadNames(pid))
   const endLoad = Effect.suspend(() => {

@@ -72,7 +72,31 @@ export const holds = (pid: number) => ({
 
 /** The names of a process's threads: `libuv-worker`, `aggregate 0`, … */
 export const threadNames = (pid: number): ReadonlyArray<string> =>
-  readdirSync(`/proc/${pid}/task`).map((task) => readFileSync(`/proc/${pid}/task/${task}/comm`, "latin1").trim())
+  readdirSync(`/proc/${pid}/task`).flatMap((task) => {
+    try {
+      return [readFileSync(`/proc/${pid}/task/${task}/comm`, "latin1").trim()]
+    } catch {
+      // It has ended meanwhile.
+      return []
+    }
+  })
+
+/** Of the watchdog: it is there while something is said, and for some seconds after. */
+const VOICE = "watchdog-voice"
+const QUIET_SECONDS = 60
+
+/**
+ * Waits until a process's watchdog has said what it had to say: on a loaded machine a loop may be late at any time, and the thread
+ * that tells of it takes descriptors. Goes on after a minute all the same; what is there then counts.
+ */
+export const quiet = (pid: number) =>
+  Effect.ignore(
+    until(
+      "the watchdog's voice to end",
+      QUIET_SECONDS,
+      Effect.sync(() => !threadNames(pid).includes(VOICE))
+    )
+  )
 
 /** What is in the second list more often than in the first. */
 export const more = (before: ReadonlyArray<string>, after: ReadonlyArray<string>): ReadonlyArray<string> => {

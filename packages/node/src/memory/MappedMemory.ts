@@ -36,11 +36,12 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as Control from "./internal/control.ts"
 import * as Layout from "./internal/layout.ts"
-import { door, type Join, joined, millisOf, owned, refuseUnknown, takingPart } from "./internal/joining.ts"
+import { type Join, joined, millisOf, owned, refuseUnknown, takingPart } from "./internal/joining.ts"
 import * as Outward from "./internal/outward.ts"
 import { participantsOf } from "./internal/participants.ts"
 import { type SpaceError, underMutex } from "./internal/attempts.ts"
 import type { Death as SpaceDeath, SpaceCore } from "./internal/space.ts"
+import type { Shared as SharedRegion } from "./internal/whereabouts.ts"
 import type { MappingUnavailable, NotARegion } from "./MappingError.ts"
 
 // -----------------------------------------------------------------------------
@@ -115,14 +116,7 @@ export interface Participant {
  * @category models
  * @since 0.1.0
  */
-export interface Shared {
-  readonly memory: SharedArrayBuffer
-  readonly control: SharedArrayBuffer
-  readonly address: number
-  readonly participants: number
-  readonly row: number
-  readonly region: number
-}
+export type Shared = SharedRegion
 
 /**
  * The space this process takes part in.
@@ -306,30 +300,25 @@ export const handle = (memory: SharedArrayBuffer): Effect.Effect<Ring.Handle, Sp
 
 /**
  * A region for a worker thread of this process. What the worker rings is then heard in other processes at once; by a worker that was
- * only posted the memory it is heard within 100 ms.
+ * only posted the memory it is heard within 100 ms. The first call starts a thread that makes the native calls of all those workers.
  *
  * @category operations
  * @since 0.1.0
  */
 export const share = (memory: SharedArrayBuffer): Effect.Effect<Shared, NotARegion, MappedMemory> =>
-  Effect.flatMap(MappedMemory, ({ core }) =>
-    Effect.map(core.regionOf(memory), (region) => {
-      const { address, memory: control, participants } = core.control
-      return { memory, control, address, participants, row: core.row, region }
-    })
-  )
+  Effect.flatMap(MappedMemory, ({ core }) => Effect.map(core.regionOf(memory), (region) => core.share(memory, region)))
 
 /**
- * The other end of `share`, in a worker: its memory, to attach to.
+ * The other end of `share`, in a worker: its memory, to attach to. It needs no native code.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const adopt = (shared: Shared): Effect.Effect<SharedArrayBuffer, MappingUnavailable> =>
-  Effect.map(door, (native) => {
-    const { address, control, memory, participants, region, row } = shared
-    const words = new Int32Array(control)
-    Outward.hearFrom(memory, { door: native, words, address, participants, row, region, listed: new Set() })
+export const adopt = (shared: Shared): Effect.Effect<SharedArrayBuffer> =>
+  Effect.sync(() => {
+    const { control, errands, memory, participants, region, row } = shared
+    const [words, wake] = [new Int32Array(control), Outward.byErrand(errands)]
+    Outward.hearFrom(memory, { words, wake, participants, row, region, listed: new Set() })
     return memory
   })
 

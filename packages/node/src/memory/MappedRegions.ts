@@ -28,7 +28,6 @@ import * as Loan from "./internal/loan.ts"
 import { settle } from "./internal/settling.ts"
 import * as Whereabouts from "./internal/whereabouts.ts"
 import * as MappedMemory from "./MappedMemory.ts"
-import type { MappingUnavailable } from "./MappingError.ts"
 
 /** Where another process finds a region. Plain. @internal */
 export interface Place {
@@ -159,9 +158,8 @@ export const lend = Effect.fnUntraced(function* (regions: Regions): Effect.fn.Re
       rows.map(([, , { region }]) => region)
     )
     const loan = yield* Effect.onError(taking, () => end)
-    for (const [name, memory, { region, row }] of rows) {
-      const { address, memory: words, participants } = control
-      lent[name] = { shared: { memory, control: words, address, participants, row, region }, owner: loan.owner }
+    for (const [name, memory, { share }] of rows) {
+      lent[name] = { shared: share(), owner: loan.owner }
       if (rows[0]?.[0] === name) loans.push([memory, loan])
     }
   }
@@ -169,9 +167,7 @@ export const lend = Effect.fnUntraced(function* (regions: Regions): Effect.fn.Re
 })
 
 /** In the thread: the regions, rung from there as from the process. @internal */
-export const borrow = Effect.fnUntraced(function* (
-  lent: Readonly<Record<string, Lent>>
-): Effect.fn.Return<Held, MappingUnavailable> {
+export const borrow = Effect.fnUntraced(function* (lent: Readonly<Record<string, Lent>>): Effect.fn.Return<Held> {
   const regions: Record<string, SharedArrayBuffer> = {}
   const owners = new Map<SharedArrayBuffer, number>()
   for (const [name, { owner, shared }] of Object.entries(lent)) {

@@ -12,7 +12,8 @@ const CONDITION = "--conditions=@selvedge/source"
 export const startThread = (entry: "watchThread" | "voiceThread", data: unknown): Worker => {
   const isSource = import.meta.url.endsWith(".ts")
   const thread = new Worker(new URL(`./${entry}.${isSource ? "ts" : "js"}`, import.meta.url), {
-    name: entry === "watchThread" ? "selvedge-watchdog" : "selvedge-watchdog-voice",
+    // The kernel shows 15 characters, and the two are to be told apart.
+    name: entry === "watchThread" ? "selvedge-watchdog" : "watchdog-voice",
     workerData: data,
     env: {},
     stdout: true,

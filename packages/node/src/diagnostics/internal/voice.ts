@@ -1,8 +1,9 @@
 /**
  * Writes to stderr from a thread that must not be held up by a reader who does not read.
  *
- * Writing can block for ever, so it is done in a thread of its own, which is started by the first text. What comes while so
- * much is waiting that nobody can be reading is dropped, and counted.
+ * Writing can block for ever, so it is done in a thread of its own, which is started by a text and ends when all is written and nothing was
+ * said for some seconds: one busy moment is no reason to keep a thread and its descriptors. What comes while so much is
+ * waiting that nobody can be reading is dropped, and counted.
  *
  * @internal
  */
@@ -10,11 +11,22 @@ import { Worker } from "node:worker_threads"
 import { startThread } from "./threads.ts"
 
 const WAITING_CHARACTERS = 1_000_000
+const QUIET_MILLIS = 5_000
 
 export class Voice {
   private thread: Worker | undefined
   private waiting = 0
   private dropped = 0
+  private quiet: NodeJS.Timeout | undefined
+  private readonly quietMillis: number
+
+  constructor(quietMillis = QUIET_MILLIS) {
+    this.quietMillis = quietMillis
+  }
+
+  get hasThread(): boolean {
+    return this.thread !== undefined
+  }
 
   write(text: string): void {
     if (this.waiting + text.length > WAITING_CHARACTERS && this.waiting > 0) {
@@ -29,14 +41,28 @@ export class Voice {
     }
     const note = this.dropped === 0 ? "" : `selvedge watchdog: ${this.dropped} text(s) before this one were dropped\n`
     this.dropped = 0
+    clearTimeout(this.quiet)
     this.waiting += text.length
     this.thread.postMessage({ text: note + text, length: text.length })
   }
 
   private start(): Worker {
     const thread = startThread("voiceThread", undefined)
-    thread.on("message", (length: number) => void (this.waiting -= length))
-    thread.on("error", () => void (this.thread = undefined))
+    thread.on("message", (length: number) => {
+      this.waiting -= length
+      if (this.waiting > 0) return
+      clearTimeout(this.quiet)
+      this.quiet = setTimeout(() => this.end(), this.quietMillis).unref()
+    })
+    thread.on("error", () => this.end())
     return thread
+  }
+
+  /** The next text has a thread of its own. What waits for one that failed is lost. */
+  private end(): void {
+    clearTimeout(this.quiet)
+    void this.thread?.terminate()
+    this.thread = undefined
+    this.waiting = 0
   }
 }

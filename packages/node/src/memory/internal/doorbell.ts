@@ -19,6 +19,14 @@
  *
  * @internal
  */
+import * as Layout from "./layout.ts"
+import type { Door } from "./native.ts"
+
+/** Wakes the watchers of participants, whose rows lie behind that address. */
+export const wakerOf =
+  (door: Pick<Door, "wake">, address: number) =>
+  (row: number): void =>
+    door.wake(address + (Layout.participantWord(row) + Layout.DOORBELL) * 4)
 
 /** Steps 2 and 3 of a ringer. `wake` wakes whoever sleeps on a word. */
 export const ring = (words: Int32Array, doorbell: number, asleep: number, wake: (word: number) => void): void => {

@@ -13,16 +13,17 @@
  * @internal
  */
 import * as Waking from "@selvedge/core/memory/Waking"
+import type { Control } from "./control.ts"
 import * as Doorbell from "./doorbell.ts"
+import * as Errands from "./errands.ts"
 import * as Layout from "./layout.ts"
-import type { Door } from "./native.ts"
 
 /** What a thread needs to ring from a region. */
 export interface Outward {
-  readonly door: Door
   /** The control file, mapped. */
   readonly words: Int32Array
-  readonly address: number
+  /** Wakes a participant's watcher. */
+  readonly wake: (row: number) => void
   readonly participants: number
   /** The participant this thread belongs to. */
   readonly row: number
@@ -57,23 +58,29 @@ const reach: Waking.Reach = {
   }
 }
 
-const ringOthers = ({ address, door, participants, region, row, words }: Outward): void => {
+/** How a thread without native calls wakes them: its process's ringer does. */
+export const byErrand = (errands: SharedArrayBuffer): Outward["wake"] => {
+  const words = new Int32Array(errands)
+  return (row) => Errands.ask(words, row)
+}
+
+const ringOthers = ({ participants, region, row, wake, words }: Outward): void => {
   for (let other = 0; other < participants; other++) {
     const word = Layout.participantWord(other)
     if (other === row || Atomics.load(words, word) !== Layout.LIVE) continue
-    if (Layout.hasOpened(words, other, region)) ringDoorbell(door, words, address, word)
+    if (Layout.hasOpened(words, other, region)) ringDoorbell(words, other, wake)
   }
 }
 
 /** W2. */
-const ringDoorbell = (door: Door, words: Int32Array, address: number, participantWord: number): void =>
-  Doorbell.ring(words, participantWord + Layout.DOORBELL, participantWord + Layout.ASLEEP, (word) =>
-    door.wake(address + word * 4)
-  )
+const ringDoorbell = (words: Int32Array, row: number, wake: Outward["wake"]): void => {
+  const word = Layout.participantWord(row)
+  Doorbell.ring(words, word + Layout.DOORBELL, word + Layout.ASLEEP, () => wake(row))
+}
 
 /** Rings a participant's own doorbell: its watcher has a message. */
-export const ringOwn = ({ address, door, words }: Pick<Outward, "address" | "door" | "words">, row: number): void =>
-  ringDoorbell(door, words, address, Layout.participantWord(row))
+export const ringOwn = ({ address, door, words }: Pick<Control, "address" | "door" | "words">, row: number): void =>
+  ringDoorbell(words, row, Doorbell.wakerOf(door, address))
 
 let installed = false
 

@@ -23,11 +23,13 @@ import * as fs from "node:fs"
 import { NotARegion, NotThere, RegionTaken } from "../MappingError.ts"
 import { attempt, since, type SpaceError, underMutex } from "./attempts.ts"
 import * as Control from "./control.ts"
+import * as Doorbell from "./doorbell.ts"
 import * as Files from "./files.ts"
 import * as Layout from "./layout.ts"
 import * as Outward from "./outward.ts"
 import { MOST_BYTES, pages, roundUpToPage } from "./pages.ts"
 import * as Regions from "./regionTable.ts"
+import * as Ringer from "./ringer.ts"
 import type { Watcher } from "./watcher.ts"
 import * as Whereabouts from "./whereabouts.ts"
 
@@ -64,6 +66,7 @@ export class SpaceCore {
   readonly row: number
   readonly life: number
   private readonly watcher: Watcher
+  private ringer: Ringer.Ringer | undefined
   /** Regions that are open here, by their rows. */
   private readonly held = new Map<number, Held>()
   private readonly recoveries = new Map<number, Recovery>()
@@ -147,9 +150,10 @@ export class SpaceCore {
   private hold(region: number, held: Held): void {
     const { address, door, participants, words } = this.control
     this.held.set(region, held)
-    const outward = { door, words, address, participants, row: this.row, region, listed: new Set<number>() }
-    Outward.hearFrom(held.memory, outward)
-    Whereabouts.note(held.memory, { control: this.control, row: this.row, region, lookSoon: this.lookSoon })
+    const { control, lookSoon, row } = this
+    const wake = Doorbell.wakerOf(door, address)
+    Outward.hearFrom(held.memory, { words, wake, participants, row, region, listed: new Set() })
+    Whereabouts.note(held.memory, { control, row, region, share: () => this.share(held.memory, region), lookSoon })
     this.watcher.tell({ _tag: "Watch", region, memory: held.memory })
   }
 
@@ -257,6 +261,20 @@ export class SpaceCore {
     this.control.door.putBack(address, bytes)
   }
 
+  /** A region as another thread of this process has it. */
+  share(memory: SharedArrayBuffer, region: number): Whereabouts.Shared {
+    const { memory: control, participants } = this.control
+    return { memory, control, errands: this.errands, participants, row: this.row, region }
+  }
+
+  /** Where threads that make no native calls have others woken. */
+  get errands(): SharedArrayBuffer {
+    this.ringer ??= Ringer.start(this.control, (error) => {
+      process.emitWarning(`selvedge: the ringer of ${this.control.path} has ended: ${String(error)}`)
+    })
+    return this.ringer.errands
+  }
+
   /** This participant was given a region for its life, and may leave something behind in it. */
   keepFor(region: number): void {
     this.handed.add(region)
@@ -360,7 +378,7 @@ export class SpaceCore {
       if (control.isOwner) Regions.removeSpace(control)
       Control.leave(control, this.row, this.handed)
     })
-    return Effect.promise(() => this.watcher.stop()).pipe(
+    return Effect.promise(() => Promise.all([this.watcher.stop(), this.ringer?.stop()])).pipe(
       Effect.andThen(leave),
       Effect.catch((error) => Effect.logError(`${control.path} was not left in order`, error)),
       Effect.ensuring(Effect.sync(() => release(control)))

@@ -3,8 +3,9 @@
  *
  * @internal
  */
-import { MessageChannel, type MessagePort, Worker } from "node:worker_threads"
+import { MessageChannel, type MessagePort } from "node:worker_threads"
 import type { Control } from "./control.ts"
+import * as NativeThread from "./nativeThread.ts"
 import * as Outward from "./outward.ts"
 
 /** What the thread is started with. */
@@ -33,105 +34,34 @@ export interface Watcher {
   readonly stop: () => Promise<void>
 }
 
-/** One listener for all watchers of this thread: a process that leaves without closing its scopes waits for its threads. */
-const leaving = new Set<() => void>()
-const leaveAll = (): void => leaving.forEach((leave) => leave())
-
-/** Before another one takes the place of one that ended by itself. */
-const AGAIN_MILLIS = 100
-
-interface Thread {
-  readonly worker: Worker
-  readonly port: MessagePort
-  readonly awake: Promise<void>
-  /** Resolves with what it ended of. */
-  readonly ended: Promise<unknown>
-}
-
-const startThread = (control: Control, row: number, look: () => void): Thread => {
-  const { port1, port2 } = new MessageChannel()
-  const { address, fd, memory, participants } = control
-  const data: WatcherData = { control: memory, address, fd, participants, row, port: port2 }
-  // A source beside this source, or a built file beside this built file: the compiler rewrites imports, but no URLs.
-  const extension = import.meta.url.endsWith(".ts") ? "ts" : "js"
-  const worker = new Worker(new URL(`./watcherThread.${extension}`, import.meta.url), {
-    name: "selvedge-watcher",
-    workerData: data,
-    transferList: [port2],
-    env: {},
-    stdout: true,
-    stderr: true,
-    execArgv: ["--no-warnings"],
-    resourceLimits: { maxOldGenerationSizeMb: 32, maxYoungGenerationSizeMb: 2 }
-  })
-  port1.unref()
-  let reason: unknown
-  worker.once("error", (error) => (reason = error))
-  const ended = new Promise<unknown>((resolve) => {
-    worker.once("exit", (code) => resolve(reason ?? new Error(`it ended with code ${code}`)))
-  })
-  const awake = new Promise<void>((resolve, reject) => {
-    worker.on("message", (message: "awake" | "look") => (message === "awake" ? resolve() : look()))
-    void ended.then(reject)
-  })
-  // It holds the loop while it starts, and no longer.
-  void awake.then(
-    () => worker.unref(),
-    () => worker.unref()
-  )
-  return { worker, port: port1, awake, ended }
-}
-
 /**
- * Starts it. `look`: somebody may be dead. `died`: the thread ended by itself, of something that is not to be expected; another one takes its
- * place and is told all that this one was.
+ * Starts it. `look`: somebody may be dead. `died`: the thread ended by itself; the one that takes its place is told all that this one was.
  */
 export const start = (control: Control, row: number, look: () => void, died: (error: unknown) => void): Watcher => {
+  const { address, fd, memory, participants } = control
   const orders = new Map<string, WatcherOrder>()
-  let stopping = false
-  let thread = startThread(control, row, look)
-  const { awake } = thread
-  const again = (error: unknown): void => {
-    if (stopping) return
-    died(error)
-    setTimeout(replace, AGAIN_MILLIS).unref()
+  let port: MessagePort | undefined
+  const begin = () => {
+    const { port1, port2 } = new MessageChannel()
+    port1.unref()
+    port = port1
+    for (const order of orders.values()) port.postMessage(order)
+    const workerData: WatcherData = { control: memory, address, fd, participants, row, port: port2 }
+    return { workerData, transferList: [port2] }
   }
-  const replace = (): void => {
-    if (stopping) return
-    try {
-      thread = startThread(control, row, look)
-    } catch (error) {
-      return again(error)
-    }
-    thread.awake.catch(() => undefined)
-    void thread.ended.then(again)
-    for (const order of orders.values()) thread.port.postMessage(order)
-  }
-  void awake.then(
-    () => thread.ended.then(again),
-    () => undefined
-  )
   const tell = (order: WatcherOrder): void => {
     if (order._tag === "Forget") for (const tag of ["Watch", "Recovers"]) orders.delete(`${tag} ${order.region}`)
     else if (order._tag !== "Stop") orders.set(`${order._tag} ${order.region}`, order)
-    thread.port.postMessage(order)
+    port?.postMessage(order)
     Outward.ringOwn(control, row)
   }
-  const leave = (): void => {
-    stopping = true
-    tell({ _tag: "Stop" })
-  }
-  if (leaving.size === 0) process.once("exit", leaveAll)
-  leaving.add(leave)
-  return {
-    awake,
-    tell,
-    stop: async () => {
-      leaving.delete(leave)
-      if (leaving.size === 0) process.removeListener("exit", leaveAll)
-      leave()
-      thread.worker.ref()
-      await thread.ended
-    }
-  }
+  const { awake, stop } = NativeThread.start({
+    entry: "watcherThread",
+    name: "selvedge-watcher",
+    begin,
+    heard: look,
+    died,
+    leave: () => tell({ _tag: "Stop" })
+  })
+  return { awake, tell, stop }
 }

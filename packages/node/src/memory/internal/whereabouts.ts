@@ -5,11 +5,23 @@
  */
 import type { Control } from "./control.ts"
 
+/** A region as another thread of this process has it. */
+export interface Shared {
+  readonly memory: SharedArrayBuffer
+  readonly control: SharedArrayBuffer
+  readonly errands: SharedArrayBuffer
+  readonly participants: number
+  readonly row: number
+  readonly region: number
+}
+
 export interface Whereabouts {
   readonly control: Control
   /** The participant that has it open. */
   readonly row: number
   readonly region: number
+  /** It, as another thread of this process has it. */
+  readonly share: () => Shared
   /** Has deaths looked for now. */
   readonly lookSoon: () => void
 }
