@@ -61,7 +61,8 @@ export class FileRefused extends Schema.TaggedError<FileRefused>()("FileRefused"
     "owner",
     "space",
     "serial",
-    "space left"
+    "space left",
+    "memory left"
   ]),
   wanted: Schema.String,
   found: Schema.String

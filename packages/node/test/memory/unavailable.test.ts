@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { spawnSync } from "node:child_process"
-import { existsSync } from "node:fs"
+import { existsSync, mkdtempSync, rmdirSync, writeFileSync } from "node:fs"
 import * as path from "node:path"
 import { freshDirectory } from "./fixtures/space.ts"
 
@@ -61,6 +61,31 @@ describe("where memory cannot be mapped", () => {
 /** A mount of one's own needs user namespaces, which some systems forbid. */
 const canMount = spawnSync("unshare", ["-rm", "mount", "-t", "tmpfs", "none", "/mnt"]).status === 0
 
+const GIB = 2 ** 30
+
+/** A control group of one's own that can have a limit, as its folder and the limit's file; root may make one on most systems. */
+const limitedGroup = (root: string) =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const folder = mkdtempSync(path.join(root, "selvedge-test-"))
+      const limit = ["memory.limit_in_bytes", "memory.max"].find((name) => existsSync(path.join(folder, name)))
+      return [folder, path.join(folder, limit ?? "no limit")] as const
+    }),
+    ([folder]) => Effect.sync(() => rmdirSync(folder))
+  )
+
+const canLimit = (root: string): boolean => {
+  try {
+    return Effect.runSync(
+      Effect.scoped(Effect.map(limitedGroup(root), ([, limit]) => (writeFileSync(limit, String(GIB)), true)))
+    )
+  } catch {
+    return false
+  }
+}
+
+const group = ["/sys/fs/cgroup/memory", "/sys/fs/cgroup"].find(canLimit)
+
 describe("where there is no room", () => {
   it.runIf(canMount)("a full disk is an error of the allocation, and what was there works on [P5]", () =>
     Effect.runPromise(
@@ -100,6 +125,23 @@ describe("where there is no room", () => {
       assert.isAbove(told.regions ?? 0, 0)
       assert.match(told.error, /^no region of 8 bytes: wanted addresses for 65536 bytes, found RangeError/)
       assert.deepStrictEqual(told.files, [])
+    }).pipe(Effect.scoped)
+  )
+
+  it.live.runIf(group !== undefined)("a limit on memory is an error of the allocation, and nobody is killed [P5]", () =>
+    Effect.gen(function* () {
+      const [folder, limit] = yield* limitedGroup(group!)
+      writeFileSync(limit, String(1 * GIB))
+      // More than the limit: how much Node has taken by then does not matter.
+      const fill = quoted(command([], yield* freshDirectory, "fill", String(2 * GIB - 65536)))
+      const told = run(["sh", "-c", `echo $$ > ${folder}/cgroup.procs && exec ${fill}`])
+      assert.strictEqual(told.regions, 0)
+      assert.match(
+        told.error,
+        /its memory left differs: wanted 21\d+ bytes, found \d+ left of the 1073741824 bytes of control/
+      )
+      assert.deepStrictEqual(told.files, [])
+      assert.isTrue(told.local)
     }).pipe(Effect.scoped)
   )
 

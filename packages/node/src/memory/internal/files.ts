@@ -21,6 +21,7 @@ import * as path from "node:path"
 import { FileRefused, InvalidSpace } from "../MappingError.ts"
 import type { Door } from "./native.ts"
 import { NativeError, roundUpToPage } from "./pages.ts"
+import { tooSmallFor } from "./room.ts"
 
 const SEAL_BYTES = 4096
 /** `"SLVG"` read as one little-endian word. */
@@ -149,9 +150,10 @@ export const regionPath = (spacePath: string, serial: number): string => `${spac
 
 /** Creates a region's file, with its space reserved and its seal written. */
 export const createRegion = (door: Door, file: string, seal: Seal): number => {
+  const mapped = roundUpToPage(seal.bytes)
+  checkRoom(file, mapped + SEAL_BYTES)
   const fd = openNew(file, seal)
   try {
-    const mapped = roundUpToPage(seal.bytes)
     door.reserve(fd, mapped + SEAL_BYTES)
     fs.writeSync(fd, sealOf(seal), 0, SEAL_WORDS * 4, mapped)
     return fd
@@ -160,6 +162,14 @@ export const createRegion = (door: Door, file: string, seal: Seal): number => {
     fs.closeSync(fd)
     throw refusedBy(file, error)
   }
+}
+
+/** A group of processes that has no memory left is not told so: one of them is killed. */
+const checkRoom = (file: string, bytes: number): void => {
+  const room = tooSmallFor(path.dirname(file), bytes)
+  if (room === undefined) return
+  const found = `${room.bytes} left of the ${room.limit} bytes of control group ${room.group}`
+  throw new FileRefused({ path: file, differs: "memory left", wanted: `${bytes} bytes`, found })
 }
 
 /**
