@@ -305,6 +305,9 @@ export const put = <A>(
  *
  * **Details**: `true` if that writer died in the middle. The caller makes sure that it is dead.
  *
+ * **Gotchas**: who was writing is not noted. Where several write one slot, none of the others may be writing it meanwhile: it would be
+ * taken for the dead one.
+ *
  * **Errors**: `InvalidSlot`.
  *
  * @category operations

@@ -24,5 +24,8 @@ it.model("a reader never sees half a record, nor an older one later [N8]", Slots
 it.model("a reader beside the first writes sees nothing or all [N8]", Slots.slotNeverWritten)
 it.model("of two writers one writes and the other is told so [N8]", bounded, Slots.slotTwoWriters)
 it.model("a writer that dies at any step holds up neither readers nor the next writer [N8] [N10]", Slots.slotDeath)
+it.model("nor does one that dies over the wrap of versions [N8] [N10]", Slots.slotDeathWrap)
+it.model("nor one that is mended over the wrap [N8] [N10]", Slots.slotDeathMended)
+it.model("a first writer that dies leaves a slot that was never written [N8] [N10]", Slots.slotFirstDeath)
 it.model("a former owner's late notification wakes nobody [N9]", Slots.formerOwner)
 it.model("a death of who notifies with a lease loses nothing of who lives [N9] [N10]", bounded, Slots.poolDeath)

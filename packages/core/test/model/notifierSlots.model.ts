@@ -79,19 +79,44 @@ export const slotTwoWriters = defineModel({
   }
 })
 
-export const slotDeath = defineModel({
-  name: "slot: a writer dies at any step beside 2 reads",
-  setup: () => {
-    const region = makeSlot()
-    writer([1])(region)
-    return region
-  },
+const deathOfWriter = (name: string, sequence: number) =>
+  defineModel({
+    name,
+    setup: () => {
+      const region = makeSlot(sequence)
+      writer([1])(region)
+      return region
+    },
+    options: { crash: { threads: ["writer"] } },
+    threads: { writer: writer([2, 3]), reader: reader(2), next: { after: "writer", run: afterDeath } },
+    check: (region, { next, reader }) => {
+      neverBack(reader)
+      if (reader === undefined) fail("the reader was held up")
+      if (next?.[0] !== true || readOnce(slotOf(region)) !== 9) fail("the next writer was refused")
+    }
+  })
+
+export const slotDeath = deathOfWriter("slot: a writer dies at any step beside 2 reads", 2)
+export const slotDeathWrap = deathOfWriter("slot: a writer dies at any step beside 2 reads, over the wrap", BEFORE_WRAP)
+/** The version after next is past the wrap. */
+export const slotDeathMended = deathOfWriter(
+  "slot: a writer dies at any step beside 2 reads, mended over the wrap",
+  BEFORE_WRAP - 2
+)
+
+export const slotFirstDeath = defineModel({
+  name: "slot: the first writer dies at any step beside a read",
+  setup: () => makeSlot(0),
   options: { crash: { threads: ["writer"] } },
-  threads: { writer: writer([2, 3]), reader: reader(2), next: { after: "writer", run: afterDeath } },
-  check: (region, { next, reader }) => {
+  threads: {
+    writer: writer([1]),
+    recovery: { after: "writer", run: (region: SharedArrayBuffer) => Slot.recover(slotOf(region), 0) },
+    reader: reader(2)
+  },
+  check: (region, { reader }, { crashed }) => {
     neverBack(reader)
-    if (reader === undefined) fail("the reader was held up")
-    if (next?.[0] !== true || readOnce(slotOf(region)) !== 9) fail("the next writer was refused")
+    const value = readOnce(slotOf(region))
+    if (value !== 1 && (value !== -1 || crashed.length === 0)) fail(`read ${value}`)
   }
 })
 

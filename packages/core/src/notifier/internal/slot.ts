@@ -14,7 +14,9 @@
  * 1. A value that was read is one that was written whole, and no older than the last one published before the read began.
  * 2. A reader never waits for a writer, also not for a dead one: it reads again only if a whole write ended meanwhile.
  * 3. Words are moved by atomic operations only: plain copies between two atomic loads may be reordered past them.
- * 4. A dead writer leaves an odd sequence and the current copy as it was; taking the 1 away is all there is to mend.
+ * 4. A dead writer leaves an odd sequence, the current copy as it was, and the other one half overwritten. Who mends it goes on to the
+ *    version after next, whose copy is the current one: a reader that is still busy with the other copy then finds that too much has
+ *    happened. (Back to the current version it would take the half for whole.)
  *
  * Source: sequence locks as in the Linux kernel (`seqcount_latch`).
  *
@@ -62,5 +64,8 @@ const copyOf = (base: number, version: number, payloadWords: number): number =>
 /** The writer that made this odd is dead, for certain. `true` if there was something to mend. */
 export const recover = ({ words }: Slot, base: number): boolean => {
   const sequence = Atomics.load(words, base)
-  return (sequence & 1) !== 0 && Atomics.compareExchange(words, base, sequence, sequence - 1) === sequence
+  if ((sequence & 1) === 0) return false
+  // A slot that was never written stays so. Past the wrap as in `write`: 4 has the copy of what would be 0.
+  const mended = sequence === 1 ? 0 : (sequence + 3) | 0 || 4
+  return Atomics.compareExchange(words, base, sequence, mended) === sequence
 }
