@@ -74,6 +74,14 @@ const inOneThread = (batch: number): Case => ({
   note: "the calls' own cost, both ends by turns; a port is emptied by receiveMessageOnPort"
 })
 
+const runsInOneThread = (batch: number): Case => ({
+  name: `in one thread, publish(${batch}) and take as runs of numbers`,
+  unit: "ns/record",
+  ours: () => alone().then((m) => m.numbers(batch)),
+  against: [{ name: `ringbuf.js push ${batch}`, run: () => alone().then((m) => m.ringbuf(batch)) }],
+  rounds: 3
+})
+
 const price = (name: string, form: Form, without: Form, batch: number): Case => ({
   name: `price of ${name}, publish(${batch})`,
   unit: "ns/record",
@@ -104,6 +112,14 @@ export const cases: ReadonlyArray<Case> = [
     ours: () => ours().then((m) => m.throughput({ batch: 64, consumers: 1, records: MANY * 2 })),
     against: [port(1, 300), portBatch(1), ringbuf(64, MANY * 2, 1.3)],
     rounds: 3
+  },
+  {
+    name: "publish(64), 8 bytes, as runs of numbers",
+    unit: UNIT,
+    ours: () => ours().then((m) => m.numbers(64, MANY * 2)),
+    against: [port(1, 300), ringbuf(64, MANY * 2, 1.3)],
+    rounds: 3,
+    note: "RingNumbers: both copy from a typed array and into one"
   },
   {
     name: "publish(64), 256 bytes",
@@ -148,6 +164,8 @@ export const cases: ReadonlyArray<Case> = [
   },
   inOneThread(1),
   inOneThread(64),
+  runsInOneThread(1),
+  runsInOneThread(64),
   price("the claim word", "claim", "cursor", 1),
   price("the claim word", "claim", "cursor", 64),
   price("a stamp for each record", "stamp per record", "stamp per batch", 64),

@@ -4,6 +4,7 @@
  */
 import * as Consumer from "@selvedge/core/ring/Consumer"
 import * as Producer from "@selvedge/core/ring/Producer"
+import * as RingNumbers from "@selvedge/core/ring/RingNumbers"
 import { MessageChannel, receiveMessageOnPort } from "node:worker_threads"
 import { RingBuffer } from "ringbuf.js"
 import { check } from "../harness.ts"
@@ -39,6 +40,30 @@ export const ours = async (batch: number): Promise<number> => {
     for (let left = TURN; left > 0;) left -= consumer.processUnsafe(handler, TURN)
   })
   check(misplaced === 0 && seen === next, `${next} in order, found ${seen}`)
+  return nanos
+}
+
+/** The same, moved as runs of numbers. */
+export const numbers = async (batch: number): Promise<number> => {
+  const ring = await makeRing()
+  const producer = await live(Producer.make(ring))
+  const consumer = await live(Consumer.make(ring, { id: "here" }))
+  const values = new Float64Array(batch)
+  const taken = new Float64Array(TURN)
+  let seen = 0
+  let misplaced = 0
+  const nanos = quartile(500, (first) => {
+    for (let next = first; next < first + TURN; next += batch) {
+      for (let i = 0; i < batch; i++) values[i] = next + i
+      RingNumbers.publishUnsafe(producer, values)
+    }
+    for (let left = TURN; left > 0;) {
+      const n = RingNumbers.takeUnsafe(consumer, taken)
+      for (let i = 0; i < n; i++) if (taken[i] !== seen++) misplaced++
+      left -= n
+    }
+  })
+  check(misplaced === 0 && seen === 1000 * TURN, `all in order, found ${seen}`)
   return nanos
 }
 

@@ -5,6 +5,7 @@ import * as Consumer from "@selvedge/core/ring/Consumer"
 import * as Processing from "@selvedge/core/ring/Processing"
 import * as Producer from "@selvedge/core/ring/Producer"
 import * as Ring from "@selvedge/core/ring/Ring"
+import * as RingNumbers from "@selvedge/core/ring/RingNumbers"
 import * as Record from "@selvedge/core/memory/Record"
 import { layerThread } from "@selvedge/core/memory/SharedMemory"
 import * as WaitStrategy from "@selvedge/core/memory/WaitStrategy"
@@ -34,7 +35,7 @@ export const strategyOf = (how: How): WaitStrategy.WaitStrategy =>
   how === "sleep" ? WaitStrategy.sleep(1) : WaitStrategy[how]
 
 export interface Job {
-  readonly role: "take" | "takeWide" | "publish" | "echo"
+  readonly role: "take" | "takeNumbers" | "takeWide" | "publish" | "echo"
   readonly handle: Ring.Handle
   readonly other: Ring.Handle | undefined
   readonly id: string
@@ -113,6 +114,19 @@ export const throughput = async ({ batch, consumers, records, ...how }: Throughp
   return sendAndCheck(workers, records, (next) => {
     first = next
     producer.publishBlockingUnsafe(batch, write, WaitStrategy.park)
+    return next + batch
+  })
+}
+
+/** The same, moved as runs of numbers. */
+export const numbers = async (batch: number, records: number): Promise<number> => {
+  const ring = await makeRing()
+  const worker = await start(ring, { role: "takeNumbers", records })
+  const producer = await live(Producer.make(ring))
+  const values = new Float64Array(batch)
+  return sendAndCheck([worker], records, (next) => {
+    for (let i = 0; i < batch; i++) values[i] = next + i
+    while (RingNumbers.publishUnsafe(producer, values) > 0) Atomics.pause()
     return next + batch
   })
 }

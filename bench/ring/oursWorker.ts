@@ -4,6 +4,7 @@
 import * as Consumer from "@selvedge/core/ring/Consumer"
 import * as Producer from "@selvedge/core/ring/Producer"
 import * as Ring from "@selvedge/core/ring/Ring"
+import * as RingNumbers from "@selvedge/core/ring/RingNumbers"
 import { once } from "node:events"
 import { parentPort, workerData } from "node:worker_threads"
 import { type Job, live, Small, strategyOf, Wide } from "./ours.ts"
@@ -29,6 +30,21 @@ const take = async (): Promise<void> => {
   while (count < job.records && Consumer.awaitBlockingUnsafe(consumer, wait)) consumer.processUnsafe(handler, 4096)
   const half = job.records / 2
   port.postMessage(misplaced === 0 || sum[0] === half * (half - 1) ? count : -1)
+}
+
+const takeNumbers = async (): Promise<void> => {
+  const consumer = await live(Consumer.make(await attach(), { id: job.id }))
+  const wait = Consumer.waitWith(strategy, { gather: job.gather })
+  port.postMessage("ready")
+  const into = new Float64Array(4096)
+  let count = 0
+  let isGood = true
+  while (count < job.records && Consumer.awaitBlockingUnsafe(consumer, wait)) {
+    const n = RingNumbers.takeUnsafe(consumer, into)
+    for (let i = 0; i < n; i++) if (into[i] !== count + i) isGood = false
+    count += Math.max(0, n)
+  }
+  port.postMessage(isGood ? count : -1)
 }
 
 const takeWide = async (): Promise<void> => {
@@ -71,4 +87,4 @@ const echo = async (): Promise<void> => {
   while (Consumer.awaitBlockingUnsafe(consumer, wait)) consumer.processUnsafe(reply, 1)
 }
 
-await { take, takeWide, publish, echo }[job.role]()
+await { take, takeNumbers, takeWide, publish, echo }[job.role]()

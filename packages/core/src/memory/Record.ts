@@ -16,10 +16,11 @@
  * @since 0.1.0
  */
 import { fingerprintOf, type Fingerprint } from "./internal/header.ts"
-import { type Access, Place } from "./internal/views.ts"
+import { type Access, NUMBER_KINDS, type NumberArray, type NumberKind, Place } from "./internal/views.ts"
 import { type Field, RecordError } from "./RecordField.ts"
 
 export * from "./RecordField.ts"
+export type { NumberArray } from "./internal/views.ts"
 
 /**
  * Names and fields.
@@ -65,6 +66,8 @@ export interface Record<A> {
   /** Names, types and offsets in one line; two schemas are the same if these are. */
   readonly description: string
   readonly fingerprint: Fingerprint
+  /** How many numbers a record is, if it is nothing but numbers of one kind, with no bytes between or after them; else 0. */
+  readonly width: number
   /** An accessor over a region, standing nowhere yet. */
   readonly view: (memory: SharedArrayBuffer) => View<A>
 }
@@ -84,6 +87,8 @@ export interface View<A> {
   readonly read: () => A
   /** Writes all fields of the record where the view stands; one that is missing does not fit. */
   write(record: A): void
+  /** The region as numbers of the record's only kind; `undefined` if its `width` is 0. @internal */
+  readonly numbers: NumberArray | undefined
   /** Called before each access of the slot; it throws to refuse it. */
   readonly setGuard: (guard: (() => void) | undefined) => void
 }
@@ -120,12 +125,24 @@ export const struct = <const F extends Fields>(fields: F): Record<TypeOf<F>> => 
   const description = placed.map(({ field, name, offset }) => `${JSON.stringify(name)}:${field.type}@${offset}`).join()
   const properties = placed.map(({ field, name, offset }) => propertyOf(name, field.access(offset, name)))
   const Copy = copyClass()
+  const bytes = Math.ceil(end / 8) * 8
+  const kind = kindOf(entries, bytes)
   return {
-    bytes: Math.ceil(end / 8) * 8,
+    bytes,
+    width: kind === undefined ? 0 : entries.length,
     description,
     fingerprint: fingerprintOf(description),
-    view: (memory) => new RecordView(properties, Copy, memory) as unknown as View<TypeOf<F>>
+    view: (memory) => new RecordView(properties, Copy, kind, memory) as unknown as View<TypeOf<F>>
   }
+}
+
+/** The kind of number that a record is made of, if there is one that fills it. */
+const kindOf = (entries: ReadonlyArray<readonly [string, Field<unknown>]>, bytes: number): NumberKind | undefined => {
+  const [first] = entries
+  const kind = NUMBER_KINDS.find((one) => one === first?.[1].type)
+  const isAlone =
+    entries.every(([, field]) => field.type === kind) && entries.length * (first?.[1].bytes ?? 0) === bytes
+  return isAlone ? kind : undefined
 }
 
 /** Where the accessor of a slot finds its place. */
@@ -178,14 +195,21 @@ const copyClass = (): CopyClass => {
 
 class RecordView implements View<object> {
   readonly slot: object
+  readonly numbers: NumberArray | undefined
   private readonly place: Place
   private readonly properties: ReadonlyArray<Property>
   private readonly Copy: CopyClass
 
-  constructor(properties: ReadonlyArray<Property>, Copy: CopyClass, memory: SharedArrayBuffer) {
+  constructor(
+    properties: ReadonlyArray<Property>,
+    Copy: CopyClass,
+    kind: NumberKind | undefined,
+    memory: SharedArrayBuffer
+  ) {
     this.properties = properties
     this.Copy = Copy
     this.place = new Place(memory)
+    this.numbers = kind === undefined ? undefined : this.place[kind]
     this.slot = Object.defineProperty({}, PLACE, { value: this.place })
     for (const { descriptor, name } of properties) Object.defineProperty(this.slot, name, descriptor)
   }

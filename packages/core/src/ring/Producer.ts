@@ -107,16 +107,37 @@ export class Producer<A> {
    */
   publishUnsafe(n: number, write: Write<A>): number {
     if (n === 0) return 0
+    const answer = this.claim(n)
+    if (answer !== Claim.CLAIMED) return answer
+    this.writeAll(n, write)
+    return this.finish(n)
+  }
+
+  /** As `publishUnsafe`, with one call that writes all of the `n` records, from a slot on; nobody else's code runs in it. @internal */
+  publishFilledUnsafe(n: number, fill: (slot: number) => void): number {
+    if (n === 0) return 0
+    const answer = this.claim(n)
+    if (answer !== Claim.CLAIMED) return answer
+    try {
+      fill(this.core.sequence & this.mask)
+    } catch (error) {
+      this.bury(n)
+      throw error
+    }
+    return this.finish(n)
+  }
+
+  private claim(n: number): number {
     if (!(n >= 1 && n <= this.ring.capacity) || Math.floor(n) !== n) {
       throw new BatchTooLarge({ records: n, capacity: this.ring.capacity })
     }
     if (this.isWriting) throw new NestedPublish()
     const answer = Claim.tryClaim(this.core, n)
-    if (answer !== Claim.CLAIMED) {
-      this.refused(answer)
-      return answer
-    }
-    this.writeAll(n, write)
+    if (answer !== Claim.CLAIMED) this.refused(answer)
+    return answer
+  }
+
+  private finish(n: number): number {
     if (this.times !== undefined) this.times.write(this.core.sequence, n)
     if (Claim.publish(this.core, n) !== 0) this.ring.waking.rang(this.ring.core.words)
     if (this.counters) Tally.add(this.ring.core, this.core.line + Layout.PRODUCER_PUBLISHED, n)
@@ -139,11 +160,15 @@ export class Producer<A> {
         write(slot, i)
       }
     } catch (error) {
-      if (Claim.bury(this.core, n) !== 0) this.ring.waking.rang(this.ring.core.words)
+      this.bury(n)
       throw error
     } finally {
       this.isWriting = false
     }
+  }
+
+  private bury(n: number): void {
+    if (Claim.bury(this.core, n) !== 0) this.ring.waking.rang(this.ring.core.words)
   }
 
   /** Its line is given back, and may be somebody else's. @internal */
@@ -217,7 +242,8 @@ export const make = <A>(
       })
   )
 
-type PublishError = RingClosed | BatchTooLarge | RecordError
+/** @internal */
+export type PublishError = RingClosed | BatchTooLarge | RecordError
 
 const closedTo = <A>(producer: Producer<A>): Instead =>
   new Instead(Effect.fail(new RingClosed({ side: "producer", closed: producer.hasLeft ? "scope" : "ring" })))
@@ -230,18 +256,30 @@ const attempt = <A>(producer: Producer<A>, n: number, write: Write<A>): Effect.E
     return answer
   })
 
-const untilPublished = <A>(producer: Producer<A>, n: number, write: Write<A>): Effect.Effect<void, PublishError> =>
+/** Waits until `step` publishes `n` records; it answers as `publishUnsafe`. */
+const untilPublished = <A>(producer: Producer<A>, n: number, step: () => number): Effect.Effect<void, PublishError> =>
   atOnce(() => {
-    const answer = producer.publishUnsafe(n, write)
+    const answer = step()
     if (answer === 0) return
-    throw answer === Claim.REFUSED_CLOSED ? closedTo(producer) : new Instead(whenThereIsRoom(producer, n, write))
+    throw answer === Claim.REFUSED_CLOSED ? closedTo(producer) : new Instead(whenThereIsRoom(producer, n, step))
   })
 
-const whenThereIsRoom = <A>(producer: Producer<A>, n: number, write: Write<A>): Effect.Effect<void, PublishError> =>
+const whenThereIsRoom = <A>(producer: Producer<A>, n: number, step: () => number): Effect.Effect<void, PublishError> =>
   Effect.flatMap(
     producer.ring.waking.sleep(producer.bed, () => Claim.hasAnswer(producer.core, n)),
-    () => untilPublished(producer, n, write)
+    () => untilPublished(producer, n, step)
   )
+
+/** The same, within a time if there is one. @internal */
+export const publishing = <A>(
+  producer: Producer<A>,
+  n: number,
+  step: () => number,
+  options: WaitOptions | undefined
+): Effect.Effect<void, PublishError | RingTimeout> =>
+  options?.timeout === undefined
+    ? untilPublished(producer, n, step)
+    : Ring.within(untilPublished(producer, n, step), options.timeout, `room for ${n} record(s)`)
 
 /**
  * Publishes `n` records that `write` fills in place, waiting for room.
@@ -258,9 +296,7 @@ export const publishWith = <A>(
   write: Write<A>,
   options?: WaitOptions
 ): Effect.Effect<void, PublishError | RingTimeout> =>
-  options?.timeout === undefined
-    ? untilPublished(producer, n, write)
-    : Ring.within(untilPublished(producer, n, write), options.timeout, `room for ${n} record(s)`)
+  publishing(producer, n, () => producer.publishUnsafe(n, write), options)
 
 /**
  * Publishes one record, waiting for room.

@@ -32,6 +32,11 @@ export class Views {
   }
 }
 
+/** Kinds of numbers that a typed array holds, named like the arrays in `Views`. */
+export const NUMBER_KINDS = ["i8", "u8", "i16", "u16", "i32", "u32", "f32", "f64"] as const
+export type NumberKind = (typeof NUMBER_KINDS)[number]
+export type NumberArray = Views[NumberKind]
+
 /** Where an accessor stands; the arrays are its own fields, which saves every access a step. */
 export class Place extends Views {
   byte = 0
