@@ -162,6 +162,7 @@ const seenOf = (exit: Exit.Exit<unknown, unknown>): WorkerExit.WorkerExit =>
     : { _tag: "Failed", exitCode: 1, errors: WorkerExit.errorRows(exit.cause) }
 
 class FiberWorker {
+  readonly link: Backend.Link
   private readonly life: WorkerLife.WorkerLife
   private readonly listener: Backend.Listener
   private readonly options: Options
@@ -198,13 +199,20 @@ class FiberWorker {
     this.outbox = ways.outbox
     // Who is killed says nothing more, also not what its interruption makes it say.
     const send = (wire: unknown): void => (this.isKilled ? undefined : this.offer(wire))
-    const { context, pulse, regions } = request
+    const { context, isJudged, regions } = request
+    const pulse = isJudged ? Pulse.make(context.generation) : undefined
     this.life = WorkerLife.make(program, { context, regions, pulse: pulse && this.pulseOf(pulse), send })
+    this.link = {
+      send: (wire) => !this.isGone && Queue.offerUnsafe(this.inbox, wire),
+      kill: () => this.kill(),
+      place: "fiber",
+      pulse
+    }
   }
 
   /** A loop that is blocked does not beat. */
-  private pulseOf(memory: SharedArrayBuffer): Pulse.Writer | undefined {
-    const pulse = Pulse.adopt(memory, this.facts.generation)
+  private pulseOf(line: Pulse.Line): Pulse.Writer | undefined {
+    const pulse = Pulse.adopt(line)
     const isFrozen = (): boolean => !this.flowing.isOpen()
     return (
       pulse && {
@@ -300,10 +308,4 @@ class FiberWorker {
       this.fiber?.addObserver(() => resume(Effect.void))
     })
   })
-
-  readonly link: Backend.Link = {
-    send: (wire) => !this.isGone && Queue.offerUnsafe(this.inbox, wire),
-    kill: () => this.kill(),
-    place: "fiber"
-  }
 }

@@ -27,6 +27,7 @@ import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { StartFailed } from "./ContainerError.ts"
 import type { WorkerKind } from "./Frame.ts"
+import type * as Pulse from "./Pulse.ts"
 import type { Facts } from "./WorkerContext.ts"
 import type { WorkerExit } from "./WorkerExit.ts"
 import type { Regions } from "./WorkerRegions.ts"
@@ -83,11 +84,8 @@ export interface Blueprint {
  */
 export interface StartRequest extends Blueprint {
   readonly context: Facts
-  /**
-   * Where this life is to show that it lives, if it is to (`Pulse`). A backend whose workers see this memory hands it over; any other
-   * leaves it, and the worker says `Healthy` instead.
-   */
-  readonly pulse?: SharedArrayBuffer | undefined
+  /** It is to show that it lives. A backend that can gives it a pulse; without one it says `Healthy`. */
+  readonly isJudged: boolean
 }
 
 /**
@@ -116,6 +114,8 @@ export interface Link {
   readonly kill: () => void
   /** For dumps and lines for people: `pid 4711`, `thread 3`. */
   readonly place: string
+  /** Where this life shows that it lives. The line is nobody else's before `exited`. */
+  readonly pulse?: Pulse.Line | undefined
 }
 
 /**

@@ -3,14 +3,13 @@
  * on, and how much memory it uses.
  *
  * A sign of life is a store of the worker and a load of the supervisor, whenever that looks. Nothing is sent, so nothing waits
- * in a queue behind a loop that is blocked, on either side. A container makes one for every life that is to be judged and
- * gives it to the backend with the life; a backend whose workers do not see its memory leaves it, and its workers send the
- * message `Healthy` instead.
+ * in a queue behind a loop that is blocked, on either side. A backend gives one to every life that is to be judged, and shows it to the
+ * container with the life's link; where a worker cannot see its memory there is none, and the worker sends the message `Healthy` instead.
  *
  * **Invariants**
  *
- * 1. There is one pulse for each life, in memory that no other life is ever given: what a late life still writes is not taken
- *    for its successor's.
+ * 1. A line belongs to one life until nothing of that life is left: what a late life still writes is not taken for its successor's.
+ *    Between processes, where a line has many lives, docs/workers.md says how.
  * 2. Whether it arrived is seen in it. Until then, and where it never does, messages count.
  *
  * @since 0.1.0
@@ -18,12 +17,26 @@
 import * as Words from "./internal/pulse.ts"
 
 /**
- * How much memory a pulse takes. It may be a region of its own or any `SharedArrayBuffer` of at least that length, zeroed.
+ * How much memory a line takes.
  *
  * @category models
  * @since 0.1.0
  */
 export const BYTES = Words.BYTES
+
+/**
+ * The pulse of one life. It can be sent to whoever sees its memory.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Line {
+  readonly memory: SharedArrayBuffer
+  /** Counted in lines. */
+  readonly index: number
+  /** The number of the life, from 1 to 2^32 - 1, that no other life has in this memory. */
+  readonly life: number
+}
 
 /**
  * The worker's side.
@@ -53,14 +66,30 @@ export interface Reader {
 }
 
 /**
+ * A pulse in memory of its own, for one life.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = (life: number): Line => ({ memory: new SharedArrayBuffer(BYTES), index: 0, life })
+
+/**
+ * Makes a line ready for a life. For backends that use lines again, which know that nothing is left of the life before.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const renewUnsafe = ({ index, memory }: Line): void => Words.renew(Words.wordsOf(memory, index))
+
+/**
  * Takes the pulse of a life, in its own thread or process; nothing if it is another life's.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const adopt = (memory: SharedArrayBuffer, generation: number): Writer | undefined => {
-  const words = Words.wordsOf(memory)
-  return Words.adopt(words, generation)
+export const adopt = ({ index, life, memory }: Line): Writer | undefined => {
+  const words = Words.wordsOf(memory, index)
+  return Words.adopt(words, life)
     ? { beatUnsafe: (memoryBytes) => Words.beat(words, memoryBytes), progressUnsafe: () => Words.progress(words) }
     : undefined
 }
@@ -71,10 +100,10 @@ export const adopt = (memory: SharedArrayBuffer, generation: number): Writer | u
  * @category constructors
  * @since 0.1.0
  */
-export const read = (memory: SharedArrayBuffer, generation: number): Reader => {
-  const words = Words.wordsOf(memory)
+export const read = ({ index, life, memory }: Line): Reader => {
+  const words = Words.wordsOf(memory, index)
   return {
-    isAdoptedUnsafe: () => Words.isOf(words, generation),
+    isAdoptedUnsafe: () => Words.isOf(words, life),
     beatsUnsafe: () => Words.beatsOf(words),
     progressUnsafe: () => Words.progressOf(words),
     memoryBytesUnsafe: () => Words.memoryOf(words)

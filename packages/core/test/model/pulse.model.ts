@@ -98,3 +98,84 @@ export const death = defineModel({
   options: { crash: { threads: ["worker"] } },
   check: (_, { supervisor }) => inOrder(supervisor as ReadonlyArray<Seen>, 2)
 })
+
+// -----------------------------------------------------------------------------
+// A line of a table, which one life has after the other (docs/workers.md, H2 to H5)
+// -----------------------------------------------------------------------------
+
+const NEXT = LIFE + 1
+/** What the life before has measured: more than the next one ever does. */
+const OTHER_KIB = 1000
+
+/** Of three lines, the one in the middle. */
+const table = (): SharedArrayBuffer => new SharedArrayBuffer(3 * Pulse.BYTES)
+const lineOf = (memory: SharedArrayBuffer): Uint32Array => Pulse.wordsOf(memory, 1)
+
+const living = (life: number, times: number, kib: number) => (memory: SharedArrayBuffer) => {
+  const words = lineOf(memory)
+  if (!Pulse.adopt(words, life)) fail(`life ${life} was not given its line`)
+  for (let i = 1; i <= times; i++) {
+    Pulse.beat(words, (kib + i) * KIB)
+    Pulse.progress(words)
+  }
+}
+
+const watching = (life: number, times: number) => (memory: SharedArrayBuffer) => {
+  const words = lineOf(memory)
+  const seen: Array<Seen> = []
+  for (let i = 0; i < times; i++) {
+    if (!Pulse.isOf(words, life)) continue
+    const progress = Pulse.progressOf(words)
+    const beats = Pulse.beatsOf(words)
+    seen.push({ beats, progress, memory: (Pulse.memoryOf(words) ?? 0) / KIB })
+  }
+  return seen
+}
+
+export const handedOn = defineModel({
+  name: "pulse: a line is renewed when its life has ended at any step, and has another life that is watched",
+  setup: table,
+  threads: {
+    first: living(LIFE, 2, OTHER_KIB),
+    supervisor: { after: "first", run: (memory: SharedArrayBuffer) => Pulse.renew(lineOf(memory)) },
+    second: { after: "supervisor", run: living(NEXT, 2, 0) },
+    watcher: { after: "supervisor", run: watching(NEXT, 2) },
+    /** Of the first life: it is forgotten by nobody, and nobody writes it any more. */
+    mourner: { after: "supervisor", run: watching(LIFE, 2) }
+  },
+  options: { crash: { threads: ["first"] } },
+  check: (memory, { mourner, watcher }) => {
+    inOrder(watcher as ReadonlyArray<Seen>, 2)
+    if ((mourner as ReadonlyArray<Seen>).length > 0) fail("a life that has ended gave a sign")
+    const [end] = watching(NEXT, 1)(memory)
+    if (end?.beats !== 2 || end.progress !== 2 || end.memory !== 2) fail(`in the end ${JSON.stringify(end)}`)
+    const words = new Uint32Array(memory)
+    const beside = [...words.subarray(0, Pulse.BYTES / 4), ...words.subarray((2 * Pulse.BYTES) / 4)]
+    if (beside.some((word) => word !== 0)) fail("a line beside it was written")
+  }
+})
+
+export const stranger = defineModel({
+  name: "pulse: a life that comes for a line that is another's by now, which is watched",
+  setup: table,
+  threads: {
+    first: living(LIFE, 1, OTHER_KIB),
+    supervisor: { after: "first", run: (memory: SharedArrayBuffer) => Pulse.renew(lineOf(memory)) },
+    second: { after: "supervisor", run: living(NEXT, 2, 0) },
+    /** Told of the line by mistake, or twice: it comes when the line is another's. */
+    stranger: {
+      after: "second",
+      run: (memory: SharedArrayBuffer) => {
+        const words = lineOf(memory)
+        const isMine = Pulse.adopt(words, LIFE)
+        if (isMine) Pulse.beat(words, OTHER_KIB * KIB)
+        return isMine
+      }
+    },
+    watcher: { after: "supervisor", run: watching(NEXT, 2) }
+  },
+  check: (_, { stranger, watcher }) => {
+    inOrder(watcher as ReadonlyArray<Seen>, 2)
+    if (stranger) fail("two lives have one line")
+  }
+})

@@ -15,14 +15,19 @@ import { Signs } from "../../src/workers/internal/signs.ts"
 import { quietly } from "../service/stage.ts"
 import { lives, on, pass, patient, settle } from "./stage.ts"
 
-const memory = (): SharedArrayBuffer => new SharedArrayBuffer(Pulse.BYTES)
+/** The signs of a life as its supervisor sees them. */
+const signsOf = (line: Pulse.Line): Signs => {
+  const signs = new Signs()
+  signs.follow(line)
+  return signs
+}
 
 describe("a pulse", () => {
   it("shows beats, progress and the memory of the last beat to who reads it [W7]", () => {
-    const line = memory()
-    const reader = Pulse.read(line, 3)
+    const line = Pulse.make(3)
+    const reader = Pulse.read(line)
     assert.isFalse(reader.isAdoptedUnsafe())
-    const writer = Pulse.adopt(line, 3)!
+    const writer = Pulse.adopt(line)!
     assert.isTrue(reader.isAdoptedUnsafe())
     assert.strictEqual(reader.memoryBytesUnsafe(), undefined)
     writer.beatUnsafe(5 * 1024 * 1024 + 1023)
@@ -33,17 +38,35 @@ describe("a pulse", () => {
     assert.deepStrictEqual(seen, [2, 1, 5 * 1024 * 1024])
   })
 
-  it("is one life's: another generation neither takes it nor is seen in it [W7] [W2]", () => {
-    const line = memory()
-    assert.isDefined(Pulse.adopt(line, 1))
-    assert.strictEqual(Pulse.adopt(line, 2), undefined)
-    assert.isFalse(Pulse.read(line, 2).isAdoptedUnsafe())
-    assert.isDefined(Pulse.adopt(line, 1))
+  it("is one life's: another one neither takes it nor is seen in it [W7] [W2]", () => {
+    const line = Pulse.make(1)
+    const other = { ...line, life: 2 }
+    assert.isDefined(Pulse.adopt(line))
+    assert.strictEqual(Pulse.adopt(other), undefined)
+    assert.isFalse(Pulse.read(other).isAdoptedUnsafe())
+    assert.isDefined(Pulse.adopt(line))
+  })
+
+  it("is empty for the next life once it was renewed, and the lines beside it are as they were [W7] [W2]", () => {
+    const memory = new SharedArrayBuffer(3 * Pulse.BYTES)
+    const lines = [0, 1, 2].map((index) => ({ memory, index, life: index + 1 }))
+    for (const line of lines) Pulse.adopt(line)!.beatUnsafe(7 * 1024)
+    const next = { memory, index: 1, life: 4 }
+    Pulse.renewUnsafe(next)
+    const read = (line: Pulse.Line) => {
+      const reader = Pulse.read(line)
+      return [reader.isAdoptedUnsafe(), reader.beatsUnsafe(), reader.memoryBytesUnsafe()]
+    }
+    assert.deepStrictEqual(read(next), [false, 0, undefined])
+    Pulse.adopt(next)!.beatUnsafe()
+    const beaten = [true, 1, 7 * 1024]
+    assert.deepStrictEqual([lines[0]!, next, lines[2]!].map(read), [beaten, [true, 1, undefined], beaten])
+    assert.isFalse(Pulse.read(lines[1]!).isAdoptedUnsafe())
   })
 
   it("keeps figures no word can hold at what a word can hold [W7]", () => {
-    const line = memory()
-    const [reader, writer] = [Pulse.read(line, 1), Pulse.adopt(line, 1)!]
+    const line = Pulse.make(1)
+    const [reader, writer] = [Pulse.read(line), Pulse.adopt(line)!]
     writer.beatUnsafe(2 ** 52)
     assert.strictEqual(reader.memoryBytesUnsafe(), (2 ** 32 - 1) * 1024)
     writer.beatUnsafe(1)
@@ -51,12 +74,12 @@ describe("a pulse", () => {
   })
 
   it("goes on over the end of its words [W7]", () => {
-    const line = memory()
-    const [signs, writer] = [new Signs(line, 1), Pulse.adopt(line, 1)!]
-    new Uint32Array(line)[1] = 2 ** 32 - 1
+    const line = Pulse.make(1)
+    const [signs, writer] = [signsOf(line), Pulse.adopt(line)!]
+    new Uint32Array(line.memory)[1] = 2 ** 32 - 1
     signs.begin(0)
     writer.beatUnsafe()
-    assert.strictEqual(Pulse.read(line, 1).beatsUnsafe(), 0)
+    assert.strictEqual(Pulse.read(line).beatsUnsafe(), 0)
     signs.look(10)
     assert.strictEqual(signs.beats.at, 10)
   })
@@ -66,15 +89,15 @@ describe("a supervisor that was held up", () => {
   const timeout = 1000
 
   it("judges nobody by a look that comes late, and by the next one whoever is still silent [W7]", () => {
-    const signs = new Signs(undefined, 1)
+    const signs = new Signs()
     signs.begin(0)
     assert.isFalse(signs.beats.isMissing(30_000, timeout, true))
     assert.isTrue(signs.beats.isMissing(30_250, timeout, true))
   })
 
   it("sees what was written meanwhile, and waits for the whole timeout from then on [W7]", () => {
-    const line = memory()
-    const [signs, writer] = [new Signs(line, 1), Pulse.adopt(line, 1)!]
+    const line = Pulse.make(1)
+    const [signs, writer] = [signsOf(line), Pulse.adopt(line)!]
     signs.begin(0)
     writer.beatUnsafe()
     signs.look(30_000)
@@ -84,7 +107,7 @@ describe("a supervisor that was held up", () => {
   })
 
   it("doubts every silence anew [W7]", () => {
-    const signs = new Signs(undefined, 1)
+    const signs = new Signs()
     signs.begin(0)
     assert.isFalse(signs.beats.isMissing(5000, timeout, true))
     signs.heard(false, undefined, 5001)
@@ -95,7 +118,7 @@ describe("a supervisor that was held up", () => {
 
 /** A worker whose part the test plays. */
 interface Played {
-  readonly request: Backend.StartRequest
+  readonly pulse: Pulse.Line | undefined
   readonly listener: Backend.Listener
   readonly heard: Array<WorkerMessage.ToWorker | WorkerMessage.InvalidMessage>
 }
@@ -107,11 +130,13 @@ const playing = (played: Array<Played>): Backend.Shape => ({
   start: (request, listener) =>
     Effect.sync(() => {
       const heard: Played["heard"] = []
-      played.push({ request, listener, heard })
+      const pulse = request.isJudged ? Pulse.make(request.context.generation) : undefined
+      played.push({ pulse, listener, heard })
       return {
         send: (wire) => heard.push(WorkerMessage.readToWorker(wire)) > 0,
         kill: () => listener.exited({ _tag: "Exited", exitCode: 1 }),
-        place: "here"
+        place: "here",
+        pulse
       }
     })
 })
@@ -141,9 +166,9 @@ describe("a worker that is judged", () => {
   it.effect("is asked to beat four times within its timeout, and shows its beats without a message [W7]", () =>
     play({ healthTimeout: "1 second" }, (container, played) =>
       Effect.gen(function* () {
-        const { heard, request } = played[0]!
+        const { heard, pulse: line } = played[0]!
         assert.deepStrictEqual(heard, [{ _tag: "Beat", everyMillis: 250 }])
-        const pulse = Pulse.adopt(request.pulse!, request.context.generation)!
+        const pulse = Pulse.adopt(line!)!
         for (let i = 0; i < 40; i++) {
           pulse.beatUnsafe(i * 1024)
           yield* TestClock.adjust(250)
@@ -159,8 +184,7 @@ describe("a worker that is judged", () => {
   it.effect("is killed within five quarters of its timeout once its beats stay away [W7]", () =>
     play({ healthTimeout: "1 second" }, (_, played, exits) =>
       Effect.gen(function* () {
-        const { request } = played[0]!
-        const pulse = Pulse.adopt(request.pulse!, request.context.generation)!
+        const pulse = Pulse.adopt(played[0]!.pulse!)!
         yield* TestClock.adjust(990)
         pulse.beatUnsafe()
         yield* TestClock.adjust(999)
@@ -176,12 +200,12 @@ describe("a worker that is judged", () => {
     play({ healthTimeout: "1 second" }, (_, played, exits) =>
       Effect.gen(function* () {
         const first = played[0]!
-        const late = Pulse.adopt(first.request.pulse!, first.request.context.generation)!
+        const late = Pulse.adopt(first.pulse!)!
         first.listener.exited({ _tag: "Exited", exitCode: 1 })
         yield* settle
         const second = played[1]!
         second.listener.message({ _tag: "Ready" })
-        assert.notStrictEqual(second.request.pulse, first.request.pulse)
+        assert.notStrictEqual(second.pulse!.memory, first.pulse!.memory)
         for (let i = 0; i < 5; i++) {
           late.beatUnsafe()
           yield* TestClock.adjust(250)
@@ -222,8 +246,8 @@ describe("a worker that is judged", () => {
       const after = (spec: Partial<Container.ServiceSpec>) =>
         play(spec, (_, played) =>
           Effect.gen(function* () {
-            const { pulse } = played[0]!.request
-            const writer = pulse && Pulse.adopt(pulse, 1)
+            const { pulse } = played[0]!
+            const writer = pulse && Pulse.adopt(pulse)
             const before = sleeps
             for (let i = 0; i < 40; i++) {
               writer?.beatUnsafe()
@@ -242,13 +266,10 @@ describe("a worker that is judged", () => {
   it.effect("has no pulse and is asked for no beats where nobody judges it [W7]", () =>
     play({}, (container, played) =>
       Effect.gen(function* () {
-        const { heard, request } = played[0]!
+        const { heard, pulse } = played[0]!
         yield* pass(60_000)
         const { beatAgeMillis, memoryBytes } = (yield* container.status)[0]!
-        assert.deepStrictEqual(
-          [heard, request.pulse, beatAgeMillis, memoryBytes],
-          [[], undefined, undefined, undefined]
-        )
+        assert.deepStrictEqual([heard, pulse, beatAgeMillis, memoryBytes], [[], undefined, undefined, undefined])
       })
     )
   )

@@ -28,6 +28,7 @@ import * as Loan from "./internal/loan.ts"
 import { settle } from "./internal/settling.ts"
 import * as Whereabouts from "./internal/whereabouts.ts"
 import * as MappedMemory from "./MappedMemory.ts"
+import type { Lease } from "./PulseTable.ts"
 
 /** Where another process finds a region. Plain. @internal */
 export interface Place {
@@ -110,6 +111,12 @@ export const settleProcess = (regions: Regions, pid: number): Effect.Effect<void
     { discard: true, concurrency: "unbounded" }
   )
 }
+
+/** A line for the signs of life of a process, where there is mapped memory around. @internal */
+export const leasePulse: Effect.Effect<Lease | undefined> = Effect.flatMap(
+  Effect.serviceOption(MappedMemory.MappedMemory),
+  (found) => (found._tag === "None" ? Effect.succeed(undefined) : found.value.core.pulses.lease)
+)
 
 // -----------------------------------------------------------------------------
 // Threads of this process

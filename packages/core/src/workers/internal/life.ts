@@ -73,12 +73,11 @@ export class Life {
   /** When it was told, or has said, to have ended by; in monotonic milliseconds. */
   stopBy = Infinity
   /** What it does to show that it lives. */
-  readonly signs: Signs
+  readonly signs = new Signs()
 
   constructor(request: Backend.StartRequest, host: Host) {
     this.request = request
     this.host = host
-    this.signs = new Signs(request.pulse, request.context.generation)
   }
 
   get place(): string | undefined {
@@ -117,6 +116,7 @@ export class Life {
   private open(link: Backend.Link): void {
     if (this.isGone) return
     this.link = link
+    if (link.pulse !== undefined) this.signs.follow(link.pulse)
     for (const wire of this.early.splice(0)) link.send(wire)
     if (this.isKilled) link.kill()
   }

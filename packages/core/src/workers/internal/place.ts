@@ -24,7 +24,6 @@ import type { Resolved } from "../ChildSpec.ts"
 import { NotReady } from "../ContainerError.ts"
 import type { Frame } from "../Frame.ts"
 import type { Claim } from "../OrdinalPool.ts"
-import * as Pulse from "../Pulse.ts"
 import type { Facts } from "../WorkerContext.ts"
 import type { KillReason, WorkerExit } from "../WorkerExit.ts"
 import { type Host, Life } from "./life.ts"
@@ -156,13 +155,12 @@ export class Place {
     }
     this.facts = context
     const millisOf = (time: Duration.Duration | undefined) => time && Duration.toMillis(time)
-    const isJudged = beatEveryMillis !== undefined || progressTimeout !== undefined
     const request: Backend.StartRequest = {
       program,
       regions,
       healthTimeoutMillis: millisOf(healthTimeout),
       progressTimeoutMillis: millisOf(progressTimeout),
-      pulse: isJudged ? new SharedArrayBuffer(Pulse.BYTES) : undefined,
+      isJudged: beatEveryMillis !== undefined || progressTimeout !== undefined,
       context
     }
     this.life = new Life(request, host)

@@ -3,15 +3,16 @@
  *
  * ```text
  *  word 0       1        2           3           4 … 31
- *  generation   beats    progress    memory      (unused: the line is the worker's alone)
+ *  life         beats    progress    memory      (unused: the line is the worker's alone)
  * ```
  *
- * The worker's thread is the only writer, the supervisor reads whenever it likes, and nobody waits for anybody.
+ * The worker's thread is the only writer while it lives, the supervisor reads whenever it likes, and nobody waits for anybody. A line
+ * may be renewed for another life when nothing of the life before it is left.
  *
- * **Invariants**
+ * **Invariants** (in docs/workers.md also H2 to H5)
  *
- * 1. A pulse belongs to one life. Its generation is written once, from 0, by the life that was given it; a life that finds
- *    another one there writes nothing, and a supervisor that finds another one than it started reads nothing.
+ * 1. A pulse belongs to one life at a time. The life's number is written once, from 0, by the life that was given it; a life that
+ *    finds another one there writes nothing, and a supervisor that finds another one than it gave reads nothing.
  * 2. `beats` and `progress` are counts modulo 2^32. They are compared for being different, never for being more.
  * 3. The memory is stored before the beat that tells of it, and loaded after it: who has seen a beat sees what was measured
  *    for that beat, or for a later one.
@@ -23,7 +24,7 @@
 /** Two cache lines, because x86 fetches them in pairs: no other writer slows this one down. */
 export const BYTES = 128
 
-const GENERATION = 0
+const LIFE = 0
 const BEATS = 1
 const PROGRESS = 2
 const MEMORY = 3
@@ -31,16 +32,26 @@ const MEMORY = 3
 const KIB = 1024
 const MOST_KIB = 2 ** 32 - 1
 
-export const wordsOf = (memory: SharedArrayBuffer): Uint32Array => new Uint32Array(memory, 0, BYTES / 4)
+/** One line of that memory. */
+export const wordsOf = (memory: SharedArrayBuffer, line = 0): Uint32Array =>
+  new Uint32Array(memory, line * BYTES, BYTES / 4)
 
-/** Makes it this life's; `false` if it is another's (invariant 1). Doing it again changes nothing. */
-export const adopt = (words: Uint32Array, generation: number): boolean => {
-  const before = Atomics.compareExchange(words, GENERATION, 0, generation)
-  return before === 0 || before === generation >>> 0
+/** As if nobody had ever had it. Only where nothing is left of the life that had it (H2). */
+export const renew = (words: Uint32Array): void => {
+  Atomics.store(words, BEATS, 0)
+  Atomics.store(words, PROGRESS, 0)
+  Atomics.store(words, MEMORY, 0)
+  // Seen by the life that adopts it, whose process is made after this (H4).
+  Atomics.store(words, LIFE, 0)
 }
 
-export const isOf = (words: Uint32Array, generation: number): boolean =>
-  Atomics.load(words, GENERATION) === generation >>> 0
+/** Makes it this life's; `false` if it is another's (invariant 1). Doing it again changes nothing. */
+export const adopt = (words: Uint32Array, life: number): boolean => {
+  const before = Atomics.compareExchange(words, LIFE, 0, life)
+  return before === 0 || before === life >>> 0
+}
+
+export const isOf = (words: Uint32Array, life: number): boolean => Atomics.load(words, LIFE) === life >>> 0
 
 /** The loop turns; with what was measured, if anything was. */
 export const beat = (words: Uint32Array, memoryBytes: number | undefined): void => {

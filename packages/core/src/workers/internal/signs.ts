@@ -49,11 +49,12 @@ export class Signs {
   readonly beats = new Sign()
   /** The program gets on. */
   readonly progress = new Sign()
-  private readonly pulse: Pulse.Reader | undefined
+  private pulse: Pulse.Reader | undefined = undefined
   private saidMemory: number | undefined = undefined
 
-  constructor(pulse: SharedArrayBuffer | undefined, generation: number) {
-    this.pulse = pulse && Pulse.read(pulse, generation)
+  /** From now on its signs are in this line as well. */
+  follow(pulse: Pulse.Line): void {
+    this.pulse = Pulse.read(pulse)
   }
 
   /** It is ready: from now on it is judged. */

@@ -1,5 +1,5 @@
 /**
- * What mapped memory needs of native code: seven functions of the C library.
+ * What mapped memory needs of native code: eight functions of the C library.
  *
  * They are there on 64-bit Linux, where what they rely on was tried: pages mapped over a shared `WebAssembly.Memory`, locks of open
  * file descriptions (released by the kernel when their process dies, however it dies), and futexes. Anywhere else, or without
@@ -12,6 +12,7 @@
  * @internal
  */
 import type { LibraryHandle } from "koffi"
+import * as fs from "node:fs"
 import * as Native from "../../internal/native.ts"
 import { NativeError, pages, WASM_PAGE_BYTES } from "./pages.ts"
 
@@ -34,6 +35,8 @@ export interface Door {
   readonly putBack: (address: number, bytes: number) => void
   /** Gives a file its size, with blocks behind all of it. Throws `NativeError`: a full disk, for one. */
   readonly reserve: (fd: number, bytes: number) => void
+  /** A file without a name, of a size that nobody can change, with memory behind all of it. Throws `NativeError`. */
+  readonly nameless: (label: string, bytes: number) => number
   readonly locks: Locks
   /** Sleeps until the word is woken, has another value already, or the time is over. Blocks the thread; no libuv pool. */
   readonly sleepOn: (address: number, value: number, millis: number) => void
@@ -46,6 +49,9 @@ const MAP_SHARED_FIXED = 0x01 | 0x10
 const MAP_PRIVATE_FIXED_ANONYMOUS = 0x02 | 0x10 | 0x20
 const F_OFD_GETLK = 36
 const F_OFD_SETLK = 37
+const F_ADD_SEALS = 1033
+const F_SEAL_SEAL_SHRINK_GROW = 0x01 | 0x02 | 0x04
+const MFD_CLOEXEC_ALLOW_SEALING = 0x01 | 0x02
 const F_WRLCK = 1
 const F_UNLCK = 2
 const FUTEX_WAIT = 0
@@ -120,15 +126,32 @@ const doorOf = ({ c, codeOf, koffi }: Native.Library): Door => {
     if (Number(mmap(at, bytes, PROT_READ_WRITE, flags, fd, 0)) !== at) failed("mmap")
   }
   const fallocate = c.func("int posix_fallocate(int fd, int64_t from, int64_t bytes)")
+  const reserve = (fd: number, bytes: number): void => {
+    // Answers the error instead of setting errno.
+    const step = (from: number, length: number): number => Number(fallocate(fd, from, length))
+    const errno = inSteps(bytes, step, koffi.os.errno["EINTR"])
+    if (errno !== 0) failed("posix_fallocate", errno)
+  }
   return {
     addressOf: (memory) => Number(koffi.address(memory)),
     mapOver: (address, bytes, fd) => map(address, bytes, MAP_SHARED_FIXED, fd),
     putBack: (address, bytes) => map(address, bytes, MAP_PRIVATE_FIXED_ANONYMOUS, -1),
-    reserve: (fd, bytes) => {
-      // Answers the error instead of setting errno.
-      const step = (from: number, length: number): number => Number(fallocate(fd, from, length))
-      const errno = inSteps(bytes, step, koffi.os.errno["EINTR"])
-      if (errno !== 0) failed("posix_fallocate", errno)
+    reserve,
+    nameless: (label, bytes) => {
+      // Looked up here: a library that has not got it has all the rest.
+      const fd = Number(
+        c.func("int memfd_create(const char *name, unsigned int flags)")(label, MFD_CLOEXEC_ALLOW_SEALING)
+      )
+      if (fd < 0) failed("memfd_create")
+      try {
+        reserve(fd, bytes)
+        const seal = c.func("int fcntl(int fd, int command, ...)")
+        if (Number(seal(fd, F_ADD_SEALS, "int", F_SEAL_SEAL_SHRINK_GROW)) !== 0) failed("fcntl(F_ADD_SEALS)")
+        return fd
+      } catch (error) {
+        fs.closeSync(fd)
+        throw error
+      }
     },
     locks: locksOf(c, koffi.os.errno, () => koffi.errno(), failed),
     ...futexOf(c, FUTEX_CALL[process.arch]!)

@@ -21,6 +21,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as fs from "node:fs"
 import { NotARegion, NotThere, RegionTaken } from "../MappingError.ts"
+import { PulseTable } from "../PulseTable.ts"
 import { attempt, since, type SpaceError, underMutex } from "./attempts.ts"
 import * as Control from "./control.ts"
 import * as Doorbell from "./doorbell.ts"
@@ -75,6 +76,8 @@ export class SpaceCore {
   private readonly handed = new Set<number>()
   private readonly lookSoon: () => void
   private isClosed = false
+  /** For processes that take no part in the space. */
+  readonly pulses: PulseTable
 
   constructor(control: Control.Control, row: number, life: number, watcher: Watcher, lookSoon: () => void) {
     this.control = control
@@ -82,6 +85,7 @@ export class SpaceCore {
     this.life = life
     this.watcher = watcher
     this.lookSoon = lookSoon
+    this.pulses = new PulseTable(control.door)
   }
 
   private get words(): Int32Array {
@@ -372,6 +376,7 @@ export class SpaceCore {
     const open = Array.from(this.held)
     for (const [region, held] of open) this.unmap(region, held)
     this.isClosed = true
+    this.pulses.close()
     const { control } = this
     const leave = underMutex(control, () => {
       for (const [region, { made }] of open) if (made) Regions.removeRegion(control, region)

@@ -6,7 +6,7 @@
  *                └─▶ channel closed
  * ```
  *
- * _Settled_: what it left in mapped regions is recovered, or a second is over.
+ * _Settled_: what it left in mapped regions is recovered, or a second is over. From then on its pulse is somebody else's (H2 of docs/workers.md).
  *
  * A grandchild that inherited the channel could keep it open: 500 ms after the exit nobody waits for it any more.
  *
@@ -14,6 +14,7 @@
  */
 import type * as Backend from "@selvedge/core/workers/Backend"
 import { StartFailed } from "@selvedge/core/workers/ContainerError"
+import type * as Pulse from "@selvedge/core/workers/Pulse"
 import type { Facts } from "@selvedge/core/workers/WorkerContext"
 import type { Regions } from "@selvedge/core/workers/WorkerRegions"
 import * as Effect from "effect/Effect"
@@ -22,6 +23,7 @@ import { type ChildProcess, fork } from "node:child_process"
 import { once } from "node:events"
 import { fileURLToPath } from "node:url"
 import * as MappedRegions from "../../memory/MappedRegions.ts"
+import type { Inherited, Lease } from "../../memory/PulseTable.ts"
 import * as Exits from "./exits.ts"
 import * as Output from "./output.ts"
 import * as StartData from "./startData.ts"
@@ -39,24 +41,30 @@ const CHANNEL_MILLIS = 500
 
 export const start = (
   data: StartData.StartData,
-  { context, regions }: Backend.StartRequest,
+  { context, isJudged, regions }: Backend.StartRequest,
   listener: Backend.Listener,
-  options: Options,
-  handsTables: boolean
+  options: Options
 ): Effect.Effect<Backend.Link, StartFailed, Scope.Scope> =>
-  Effect.flatMap(handsTables ? tablesFor(context) : Effect.succeed(NO_TABLES), (tables) =>
+  Effect.flatMap(tablesFor(context, data.inner?.threads), (tables) =>
     Effect.acquireRelease(
-      Effect.map(
-        Effect.onError(spawn(`${context.name} ${context.serviceOrdinal}`, options), () => Effect.sync(tables.ended)),
-        (child) => {
-          if (options.output === "prefix") Output.prefix(child, context)
-          const handed = { ...tables.regions, ...regions }
-          const settled = Effect.andThen(MappedRegions.settleProcess(handed, child.pid ?? 0), Effect.sync(tables.ended))
-          const link = new ProcessLink(child, listener, settled)
-          child.send({ ...data, tablePlaces: tables.places }, ignore)
-          return link
-        }
-      ),
+      Effect.flatMap(isJudged ? MappedRegions.leasePulse : Effect.succeed(undefined), (lease) => {
+        const ended = Effect.sync(() => {
+          tables.ended()
+          lease?.giveBack()
+        })
+        const label = `${context.name} ${context.serviceOrdinal}`
+        return Effect.map(
+          Effect.onError(spawn(label, options, lease?.fd), () => ended),
+          (child) => {
+            if (options.output === "prefix") Output.prefix(child, context)
+            const handed = { ...tables.regions, ...regions }
+            const settled = Effect.andThen(MappedRegions.settleProcess(handed, child.pid ?? 0), ended)
+            const link = new ProcessLink(child, listener, settled, lease?.line)
+            child.send({ ...data, tablePlaces: tables.places, line: lineOf(lease) }, ignore)
+            return link
+          }
+        )
+      }),
       (link) => link.end
     )
   )
@@ -70,16 +78,26 @@ interface TablesOfOne {
 
 const NO_TABLES: TablesOfOne = { places: undefined, regions: {}, ended: () => {} }
 
-const tablesFor = (facts: Facts): Effect.Effect<TablesOfOne> =>
-  Effect.map(ThreadTables.lease(facts), ({ ended, tables }) => {
+const tablesFor = (facts: Facts, threads: number | undefined): Effect.Effect<TablesOfOne> =>
+  Effect.map(ThreadTables.lease(facts, threads), ({ ended, tables }) => {
     const found = ThreadTables.placesOf(tables)
     if (found !== undefined) return { places: found.tables, regions: found.regions, ended }
     ended()
     return NO_TABLES
   })
 
+/** Behind the channel, which is 3. */
+const TABLE_FD = 4
+
+const lineOf = (lease: Lease | undefined): Inherited | undefined =>
+  lease && { fd: TABLE_FD, index: lease.line.index, life: lease.line.life }
+
 /** The label is for people who look at a list of processes. */
-const spawn = (label: string, options: Options): Effect.Effect<ChildProcess, StartFailed> => {
+const spawn = (
+  label: string,
+  options: Options,
+  table: number | undefined
+): Effect.Effect<ChildProcess, StartFailed> => {
   const output = options.output === "prefix" ? "pipe" : "inherit"
   const refused = (error: unknown): StartFailed =>
     new StartFailed({ reason: "SpawnRefused", wanted: "a process", found: Exits.messageOf(error) })
@@ -88,7 +106,7 @@ const spawn = (label: string, options: Options): Effect.Effect<ChildProcess, Sta
       try: () =>
         fork(fileURLToPath(StartData.entry("processEntry")), [label], {
           serialization: "advanced",
-          stdio: ["ignore", output, output, "ipc"],
+          stdio: ["ignore", output, output, "ipc", ...(table === undefined ? [] : [table])],
           ...(options.env === undefined ? {} : { env: options.env }),
           ...(options.execArgv === undefined ? {} : { execArgv: [...options.execArgv] })
         }),
@@ -119,8 +137,16 @@ class ProcessLink implements Backend.Link {
   private readonly settled: Effect.Effect<void>
   private isSettling = false
 
-  constructor(child: ChildProcess, listener: Backend.Listener, settled: Effect.Effect<void>) {
+  readonly pulse: Pulse.Line | undefined
+
+  constructor(
+    child: ChildProcess,
+    listener: Backend.Listener,
+    settled: Effect.Effect<void>,
+    pulse: Pulse.Line | undefined
+  ) {
     this.child = child
+    this.pulse = pulse
     this.settled = settled
     this.listener = listener
     this.pid = child.pid ?? 0

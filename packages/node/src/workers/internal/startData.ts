@@ -7,9 +7,11 @@
  * @internal
  */
 import type * as Backend from "@selvedge/core/workers/Backend"
+import type * as Pulse from "@selvedge/core/workers/Pulse"
 import * as WorkerMessage from "@selvedge/core/workers/WorkerMessage"
 import type { Regions } from "@selvedge/core/workers/WorkerRegions"
 import type { Lent, Place } from "../../memory/MappedRegions.ts"
+import type { Inherited } from "../../memory/PulseTable.ts"
 import type { Inner } from "./hybridInner.ts"
 import type { TablePlaces, Tables } from "./threadTables.ts"
 
@@ -20,8 +22,10 @@ export interface StartData {
   readonly exportName: string
   /** Beside the message: memory is handed over as it is. */
   readonly regions: Regions
-  /** Where its memory is its supervisor's: where it shows that it lives. */
-  readonly pulse?: SharedArrayBuffer | undefined
+  /** To a thread: where it shows that it lives. */
+  readonly pulse?: Pulse.Line | undefined
+  /** To a process: the same, in a table that it has inherited. */
+  readonly line?: Inherited | undefined
   /** To a thread: those of its regions that other processes see too. */
   readonly lent?: Readonly<Record<string, Lent>> | undefined
   /** To a process: where it finds its regions. */

@@ -9,6 +9,7 @@
  */
 import type * as Backend from "@selvedge/core/workers/Backend"
 import { StartFailed } from "@selvedge/core/workers/ContainerError"
+import * as Pulse from "@selvedge/core/workers/Pulse"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { type ResourceLimits, Worker } from "node:worker_threads"
@@ -38,12 +39,9 @@ export const start = (
         Effect.try({
           try: () => {
             const { lent, regions } = lending
-            const worker = spawn(
-              { ...StartData.make(program, request), pulse: request.pulse, regions, lent, tables },
-              request,
-              options
-            )
-            return new ThreadLink(worker, listener, ended, lending)
+            const pulse = request.isJudged ? Pulse.make(request.context.generation) : undefined
+            const data = { ...StartData.make(program, request), pulse, regions, lent, tables }
+            return new ThreadLink(spawn(data, request, options), listener, ended, lending, pulse)
           },
           catch: (error) =>
             new StartFailed({ reason: "SpawnRefused", wanted: "a thread", found: Exits.messageOf(error) })
@@ -83,8 +81,17 @@ class ThreadLink implements Backend.Link {
   private isGone = false
   private readonly gone: Array<() => void> = []
 
-  constructor(worker: Worker, listener: Backend.Listener, ended: () => void, lending: MappedRegions.Lending) {
+  readonly pulse: Pulse.Line | undefined
+
+  constructor(
+    worker: Worker,
+    listener: Backend.Listener,
+    ended: () => void,
+    lending: MappedRegions.Lending,
+    pulse: Pulse.Line | undefined
+  ) {
     this.worker = worker
+    this.pulse = pulse
     // The thread has none any more when it has ended.
     this.threadId = worker.threadId
     worker.on("message", listener.message)

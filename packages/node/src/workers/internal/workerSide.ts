@@ -102,12 +102,13 @@ class Side {
     const { data } = this.around
     // Before the program: it may use them while it is loaded into a layer, and without them it is not to begin.
     const held = yield* heldBy(data)
+    const pulse = yield* pulseOf(data)
     const program = yield* load(data)
     const context = factsOf(data)
     const life = WorkerLife.make(program, {
       context,
       regions: { ...data.regions, ...held?.regions },
-      pulse: data.pulse && Pulse.adopt(data.pulse, context.generation),
+      pulse,
       send: (wire) => this.post(wire)
     })
     this.life = life
@@ -154,6 +155,15 @@ const heldBy = ({ lent = {}, places, tablePlaces }: StartData): Effect.Effect<Ma
       isInProcess ? openAll(places ?? {}, tablePlaces?.places) : borrow(lent)
   )
 }
+
+/** Where it shows that it lives: in its supervisor's memory, or in a table of lines. */
+const pulseOf = ({ line, pulse }: StartData): Effect.Effect<Pulse.Writer | undefined> =>
+  line === undefined
+    ? Effect.succeed(pulse && Pulse.adopt(pulse))
+    : Effect.flatMap(
+        Effect.promise(() => import("../../memory/PulseTable.ts")),
+        ({ inherit }) => inherit(line)
+      )
 
 const factsOf = (data: StartData): Facts => {
   const start = WorkerMessage.readToWorker(data.start)
