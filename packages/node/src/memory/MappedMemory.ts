@@ -57,7 +57,7 @@ export interface Options {
   readonly directory: string
   /** 1 to 24 letters, digits, `-` and `_`. */
   readonly name: string
-  /** Processes (and threads that attach by themselves) at a time; from 1 to 64, default 16. */
+  /** Processes (and threads that attach by themselves) at a time; from 1 to 64, default 16, or what an adopted space was made for. */
   readonly maxParticipants?: number | undefined
   /**
    * What to do with a space whose owner is dead: `adopt` it, with its regions, so that a restarted service goes on (default), or

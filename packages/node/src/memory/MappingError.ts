@@ -57,6 +57,7 @@ export class FileRefused extends Schema.TaggedError<FileRefused>()("FileRefused"
     "magic",
     "version",
     "shape",
+    "number of participants",
     "boot",
     "owner",
     "space",

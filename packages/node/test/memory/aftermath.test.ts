@@ -53,6 +53,32 @@ describe("when everybody was killed", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.live(
+    "a space is adopted with as many participants as it was made for, never silently with fewer or more [P2]",
+    () =>
+      Effect.gen(function* () {
+        const directory = yield* freshDirectory
+        const place = { directory, name: "test" }
+        const owner = yield* participant(directory, "test", "ownFew", "2", "numbers")
+        yield* Effect.promise(() => owner.ready())
+        yield* Effect.promise(() => owner.kill())
+        const before = fs.readFileSync(path.join(directory, "test"))
+        for (const maxParticipants of [1, 3, 16]) {
+          const layer = MappedMemory.layerMapped({ ...place, maxParticipants })
+          const error = yield* Effect.flip(Effect.scoped(Layer.build(layer)))
+          assert.strictEqual(
+            error.message,
+            `${directory}/test is refused, its number of participants differs: wanted a space with room for ${maxParticipants}, as declared, found one for 2, to be adopted with as many or replaced`
+          )
+        }
+        assert.isTrue(before.equals(fs.readFileSync(path.join(directory, "test"))), "it was left as it was")
+        const opened = Effect.asVoid(MappedMemory.open("numbers"))
+        yield* Effect.scoped(Effect.provide(opened, MappedMemory.layerMapped(place)))
+        const again = MappedMemory.layerMapped({ ...place, maxParticipants: 3 })
+        yield* Effect.scoped(Layer.build(again))
+      }).pipe(Effect.scoped)
+  )
+
   it.live("a region that was being made can be made at once [P3]", () =>
     Effect.gen(function* () {
       const directory = yield* freshDirectory

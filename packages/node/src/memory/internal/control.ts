@@ -18,10 +18,11 @@
  *
  * @internal
  */
-import { createHash, randomInt } from "node:crypto"
+import { randomInt } from "node:crypto"
 import * as fs from "node:fs"
 import { FileRefused, NotThere, SpaceFull, SpaceTaken } from "../MappingError.ts"
 import * as Files from "./files.ts"
+import * as Found from "./found.ts"
 import * as Layout from "./layout.ts"
 import type { Door } from "./native.ts"
 import { pages } from "./pages.ts"
@@ -54,8 +55,11 @@ export const firstOwnerOf = (life: number): number => FIRST_OWNER + life * OWNER
 // Opening
 // -----------------------------------------------------------------------------
 
-/** Makes the space, or takes over what a dead owner left. Throws what it refuses. */
-export const own = (door: Door, file: string, participants: number, leftovers: Leftovers): Control => {
+/** Of a space whose maker does not say. */
+const DEFAULT_PARTICIPANTS = 16
+
+/** Makes the space, or takes over what a dead owner left, as it is or as it is declared. Throws what it refuses. */
+export const own = (door: Door, file: string, participants: number | undefined, leftovers: Leftovers): Control => {
   for (;;) {
     const fd = Files.openFile(file, fs.constants.O_CREAT)
     try {
@@ -65,11 +69,11 @@ export const own = (door: Door, file: string, participants: number, leftovers: L
         fs.closeSync(fd)
         continue
       }
-      if (prepared(door, file, fd, leftovers) === "replaced") {
+      if (prepared(door, file, fd, { participants, leftovers }) === "replaced") {
         fs.closeSync(fd)
         continue
       }
-      if (Files.isBlank(fd)) format(door, file, fd, participants)
+      if (Files.isBlank(fd)) format(door, file, fd, participants ?? DEFAULT_PARTICIPANTS)
       return mapped(door, file, fd, true)
     } catch (error) {
       fs.closeSync(fd)
@@ -79,13 +83,20 @@ export const own = (door: Door, file: string, participants: number, leftovers: L
 }
 
 /** Looks at what is there; removes it if it may. */
-const prepared = (door: Door, file: string, fd: number, leftovers: Leftovers): "kept" | "replaced" => {
+const prepared = (
+  door: Door,
+  file: string,
+  fd: number,
+  { leftovers, participants }: { readonly participants: number | undefined; readonly leftovers: Leftovers }
+): "kept" | "replaced" => {
   if (Files.isBlank(fd) && fs.fstatSync(fd).size <= Layout.BYTES) return "kept"
   const words = read(fd)
-  checkHeader(file, fd, words)
-  const boot = isOfThisBoot(words)
+  Found.checkHeader(file, fd, words)
+  const boot = Found.isOfThisBoot(words)
   if (leftovers === "adopt") {
-    if (!boot) throw staleBoot(file)
+    if (!boot) throw Found.staleBoot(file)
+    const found = words[Layout.PARTICIPANTS_WORD] ?? 0
+    if (participants !== undefined && participants !== found) throw Found.otherwiseDeclared(file, participants, found)
     return "kept"
   }
   const living = boot ? livingIn(door, fd, words) : []
@@ -97,9 +108,6 @@ const prepared = (door: Door, file: string, fd: number, leftovers: Leftovers): "
   fs.unlinkSync(file)
   return "replaced"
 }
-
-const staleBoot = (path: string): FileRefused =>
-  new FileRefused({ path, differs: "boot", wanted: "a space of this boot", found: "one of an earlier boot" })
 
 /** Process numbers of the rows whose lock is held. */
 const livingIn = (door: Door, fd: number, words: Int32Array): ReadonlyArray<number> => {
@@ -162,8 +170,8 @@ export const attach = (door: Door, file: string): Control | string => {
         : undefined
     if (notYet === undefined) {
       const words = read(fd)
-      checkHeader(file, fd, words)
-      if (!isOfThisBoot(words)) throw staleBoot(file)
+      Found.checkHeader(file, fd, words)
+      if (!Found.isOfThisBoot(words)) throw Found.staleBoot(file)
       return mapped(door, file, fd, false)
     }
     fs.closeSync(fd)
@@ -172,36 +180,6 @@ export const attach = (door: Door, file: string): Control | string => {
     fs.closeSync(fd)
     throw error
   }
-}
-
-const checkHeader = (file: string, fd: number, words: Int32Array): void => {
-  const refuse = (differs: "magic" | "version" | "size" | "shape", wanted: string, found: string): never => {
-    throw new FileRefused({ path: file, differs, wanted, found })
-  }
-  const magic = words[Layout.MAGIC_WORD] ?? 0
-  if (magic !== Layout.MAGIC) refuse("magic", `0x${Layout.MAGIC.toString(16)}`, `0x${(magic >>> 0).toString(16)}`)
-  const version = words[Layout.VERSION_WORD]
-  if (version !== Layout.VERSION) refuse("version", String(Layout.VERSION), String(version))
-  const { size } = fs.fstatSync(fd)
-  if (size !== Layout.BYTES) refuse("size", `${Layout.BYTES} bytes`, `${size} bytes`)
-  const [bytes, participants = 0, regions] = words.subarray(Layout.BYTES_WORD)
-  const isShaped = bytes === Layout.BYTES && isParticipants(participants) && regions === Layout.REGIONS
-  if (!isShaped)
-    refuse("shape", "a shape that can be", `${bytes} bytes, ${participants} participants, ${regions} regions`)
-}
-
-export const isParticipants = (n: unknown): n is number =>
-  Number.isInteger(n) && (n as number) >= 1 && (n as number) <= Layout.MOST_PARTICIPANTS
-
-/** Two words that are others after every start of the machine. */
-const bootWords = (): readonly [number, number] => {
-  const digest = createHash("sha256").update(fs.readFileSync("/proc/sys/kernel/random/boot_id")).digest()
-  return [digest.readInt32LE(0), digest.readInt32LE(4)]
-}
-
-const isOfThisBoot = (words: Int32Array): boolean => {
-  const [low, high] = bootWords()
-  return words[Layout.BOOT_ID_WORD] === low && words[Layout.BOOT_ID_WORD + 1] === high
 }
 
 /** Writes an empty space; its magic goes last, so one that was not finished is blank at its beginning. */
@@ -219,7 +197,7 @@ const format = (door: Door, file: string, fd: number, participants: number): voi
   words[Layout.REGIONS_WORD] = Layout.REGIONS
   words[Layout.SPACE_ID_WORD] = randomInt(2 ** 32) | 0
   words[Layout.SPACE_ID_WORD + 1] = randomInt(2 ** 32) | 0
-  const [low, high] = bootWords()
+  const [low, high] = Found.bootWords()
   words[Layout.BOOT_ID_WORD] = low
   words[Layout.BOOT_ID_WORD + 1] = high
   words[Layout.NEXT_LIFE_WORD] = 1

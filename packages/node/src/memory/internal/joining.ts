@@ -14,6 +14,7 @@ import * as path from "node:path"
 import { InvalidSpace, MappingUnavailable, NotThere } from "../MappingError.ts"
 import * as Control from "./control.ts"
 import * as Files from "./files.ts"
+import * as Found from "./found.ts"
 import * as Layout from "./layout.ts"
 import * as Native from "./native.ts"
 import { attempt, type SpaceError, underMutex } from "./attempts.ts"
@@ -76,8 +77,8 @@ export const owned = (
   look: () => void
 ): Effect.Effect<SpaceCore, SpaceError | MappingUnavailable> => {
   const owning = attempt(() => {
-    const { leftovers = "adopt", maxParticipants = 16 } = options
-    if (!Control.isParticipants(maxParticipants)) {
+    const { leftovers = "adopt", maxParticipants } = options
+    if (maxParticipants !== undefined && !Found.isParticipants(maxParticipants)) {
       const wanted = `a whole number from 1 to ${Layout.MOST_PARTICIPANTS}`
       throw new InvalidSpace({ field: "maxParticipants", wanted, found: String(maxParticipants) })
     }
