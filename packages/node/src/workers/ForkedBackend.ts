@@ -40,8 +40,7 @@ export interface Options {
  * @category constructors
  * @since 0.1.0
  */
-export const make = (options?: Options): Backend.Shape =>
-  Processes.backend("forked", options ?? {}, StartData.make, true)
+export const make = (options?: Options): Backend.Shape => Processes.backend("forked", options ?? {}, StartData.make)
 
 /**
  * Child processes for the containers made here, as many as the machine runs threads at a time unless a count is given.

@@ -73,15 +73,10 @@ export const make = Effect.fnUntraced(function* (
     healthTimeoutMillis: request.healthTimeoutMillis,
     progressTimeoutMillis: request.progressTimeoutMillis
   })
-  return Processes.backend(
-    "hybrid",
-    options ?? {},
-    (program, request) => ({
-      ...StartData.make({ ...program, url: StartData.entry("hybridProgram").href, exportName: "program" }, request),
-      inner: inner(program, request)
-    }),
-    false
-  )
+  return Processes.backend("hybrid", options ?? {}, (program, request) => ({
+    ...StartData.make({ ...program, url: StartData.entry("hybridProgram").href, exportName: "program" }, request),
+    inner: inner(program, request)
+  }))
 })
 
 /**

@@ -20,8 +20,7 @@ export interface Options {
 export const backend = (
   name: string,
   { env, execArgv, output }: Options,
-  dataOf: (program: StartData.ModuleRef, request: Backend.StartRequest) => StartData.StartData,
-  handsTables: boolean
+  dataOf: (program: StartData.ModuleRef, request: Backend.StartRequest) => StartData.StartData
 ): Backend.Shape => {
   const link: ProcessLink.Options = { env, execArgv, output: output ?? "inherit" }
   return {
@@ -31,7 +30,7 @@ export const backend = (
     start: (request, listener) =>
       Effect.flatMap(placesOf(request), (places) =>
         Effect.flatMap(Check.refOf(request, "processes"), (program) =>
-          ProcessLink.start({ ...dataOf(program, request), regions: {}, places }, request, listener, link, handsTables)
+          ProcessLink.start({ ...dataOf(program, request), regions: {}, places }, request, listener, link)
         )
       )
   }

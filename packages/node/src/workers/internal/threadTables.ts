@@ -1,11 +1,15 @@
 /**
  * The tables of diagnostics around a container, handed on to its workers: a worker's tasks are strands, counts and events of the same tables as
- * the main program's, so one reader sees all of them. Threads get them as they are, processes where they are mapped from files.
+ * the main program's, so one reader sees all of them. Threads get them as they are, processes where they are mapped from files; a process of
+ * threads hands them on.
  *
  * **Invariants**
  *
- * 1. Numbers are those of numbering.ts.
+ * 1. Numbers are those of numbering.ts, and the main program gives all of them: a worker has none to give but what it was given for its own.
+ *    So no two living workers have one number, in whatever processes they are.
  * 2. What a dead worker had in the tables is reclaimed before its number is given again.
+ * 3. A thread of a hybrid has one number and one generation in all the lives it has in one life of its process: who ends with the process is
+ *    reclaimed by it.
  *
  * @internal
  */
@@ -15,6 +19,7 @@ import type { Identity } from "@selvedge/core/diagnostics/Identity"
 import * as StrandRegistry from "@selvedge/core/diagnostics/StrandRegistry"
 import type { Facts } from "@selvedge/core/workers/WorkerContext"
 import * as Metrics from "@selvedge/core/inspection/Metrics"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
@@ -29,6 +34,8 @@ export interface Tables {
   readonly strands: StrandRegistry.Shape["handle"]
   readonly counters: Counters.Shape["handle"] | undefined
   readonly events: FlightRecorder.Shape["handle"] | undefined
+  /** In a worker with workers of its own: their numbers, by ordinal. */
+  readonly inner: ReadonlyArray<Identity>
   /** The watchdog's, and what the thread's loop is called there. */
   readonly loop: { readonly handle: NodeWatchdog.Handle; readonly name: string } | undefined
 }
@@ -46,6 +53,18 @@ const numbers = new Numbering()
 const numberOf = ({ frames, generation, name, ordinal }: Facts): Identity =>
   numbers.take(JSON.stringify([name, frames.map((frame) => [frame.kind, frame.ordinal])]), ordinal, generation)
 
+/** In a worker: the numbers for workers of its own. */
+const Given = Context.Reference<ReadonlyArray<Identity> | undefined>("@selvedge/node/GivenNumbers", {
+  defaultValue: () => undefined
+})
+
+/** Numbers for those who live and end with a worker. */
+const innerOf = ({ frames, generation, name, ordinal }: Facts, count: number): ReadonlyArray<Identity> =>
+  Array.from({ length: count }, (_, thread) => {
+    const path = [...frames.map((frame) => [frame.kind, frame.ordinal]), ["thread", thread]]
+    return numbers.take(JSON.stringify([name, path]), ordinal * count + thread, generation)
+  })
+
 /** What one thread is told, and what to do when it has ended. */
 export interface Lease {
   readonly tables: Tables | undefined
@@ -54,8 +73,8 @@ export interface Lease {
 
 const NONE: Lease = { tables: undefined, ended: () => {} }
 
-/** A number for one thread, and the tables of the surrounding program. */
-export const lease = (facts: Facts): Effect.Effect<Lease> =>
+/** A number for one worker, and for so many in it, and the tables of the surrounding program. */
+export const lease = (facts: Facts, innerCount = 0): Effect.Effect<Lease> =>
   Effect.gen(function* () {
     const strands = Option.getOrUndefined(yield* Effect.serviceOption(StrandRegistry.StrandRegistry))
     const counters = Option.getOrUndefined(yield* Effect.serviceOption(Counters.Counters))
@@ -63,22 +82,29 @@ export const lease = (facts: Facts): Effect.Effect<Lease> =>
     const watchdog = yield* NodeWatchdog.Watching
     const watched = watchdog?.handle
     if (strands === undefined && counters === undefined && events === undefined && watched === undefined) return NONE
-    const identity = numberOf(facts)
+    const given = yield* Given
+    const identity = given === undefined ? numberOf(facts) : given[facts.ordinal]
+    // Invariant 1.
+    if (identity === undefined) return NONE
+    const inner = given === undefined ? innerOf(facts, innerCount) : []
     const ended = (): void => {
-      strands?.reclaimUnsafe(identity)
-      counters?.reclaimUnsafe(identity)
-      events?.reclaimUnsafe(identity)
-      watchdog?.forgetUnsafe(identity)
-      numbers.give(identity)
+      for (const dead of [identity, ...inner]) {
+        strands?.reclaimUnsafe(dead)
+        counters?.reclaimUnsafe(dead)
+        events?.reclaimUnsafe(dead)
+        watchdog?.forgetUnsafe(dead)
+        if (given === undefined) numbers.give(dead)
+      }
     }
     const loop = watched && { handle: watched, name: `${facts.name} ${facts.ordinal}` }
-    const tables = { identity, strands: strands?.handle, counters: counters?.handle, events: events?.handle, loop }
-    return { tables, ended } satisfies Lease
+    const handles = { strands: strands?.handle, counters: counters?.handle, events: events?.handle }
+    return { tables: { identity, inner, ...handles, loop }, ended } satisfies Lease
   })
 
 /** Where a process finds the tables: those that are mapped. */
 export interface TablePlaces {
   readonly identity: Identity
+  readonly inner: ReadonlyArray<Identity>
   readonly places: Readonly<Partial<Record<Mapped, Place>>>
 }
 
@@ -97,14 +123,19 @@ export const placesOf = (
   })
   if (found.length === 0) return undefined
   return {
-    tables: { identity: tables.identity, places: Object.fromEntries(found.map(({ name, place }) => [name, place])) },
+    tables: {
+      identity: tables.identity,
+      inner: tables.inner,
+      places: Object.fromEntries(found.map(({ name, place }) => [name, place]))
+    },
     regions: Object.fromEntries(found.map(({ memory, name }) => [name, memory]))
   }
 }
 
 /** In the process: the tables, from regions that are open under these names. */
-export const opened = ({ identity }: TablePlaces, regions: Regions): Tables => ({
+export const opened = ({ identity, inner }: TablePlaces, regions: Regions): Tables => ({
   identity,
+  inner,
   strands: regions["strands"] && { _tag: "StrandRegistry", memory: regions["strands"] },
   counters: regions["counters"] && { _tag: "Counters", memory: regions["counters"] },
   events: regions["events"] && { _tag: "FlightRecorder", memory: regions["events"] },
@@ -121,9 +152,9 @@ export const within = <A>(
   program: Effect.Effect<A>
 ): Effect.Effect<A, never, Scope.Scope> => {
   if (tables === undefined) return program
-  const { counters, events, identity, loop, strands } = tables
+  const { counters, events, identity, inner, loop, strands } = tables
   return Effect.gen(function* () {
-    let run: Effect.Effect<A, never, Scope.Scope> = program
+    let run: Effect.Effect<A, never, Scope.Scope> = Effect.provideService(program, Given, inner)
     if (strands !== undefined) {
       const attached = yield* Effect.option(StrandRegistry.attach(strands, identity))
       if (Option.isSome(attached)) run = Effect.provideService(run, StrandRegistry.StrandRegistry, attached.value)
