@@ -16,7 +16,7 @@ import * as Logger from "effect/Logger"
 import * as Scope from "effect/Scope"
 import * as fs from "node:fs"
 import { Do, Who } from "./fixtures/echo.ts"
-import { mapped } from "./mapped.ts"
+import { mapped, mappedWith } from "./mapped.ts"
 import { fixture, quiet } from "./support.ts"
 
 /** Long enough for a worker on a machine that has other things to do. */
@@ -179,7 +179,7 @@ describe("a process with a line", () => {
     }).pipe(Effect.scoped, Effect.provide([hearing(forked, heard), quiet]), Effect.provide(mapped))
   })
 
-  it.live("has the table mapped, holds no descriptor of it, and takes no place in the space [W7] [P1]", () =>
+  it.live("has the table mapped, holds no descriptor of it, and takes no place in a space that is full [W7] [P1]", () =>
     Effect.gen(function* () {
       const container = yield* containerOf()
       yield* container.run(judged("echo"))
@@ -188,7 +188,7 @@ describe("a process with a line", () => {
       assert.deepStrictEqual(descriptors(pid), [])
       assert.strictEqual((yield* MappedMemory.participants).length, 1)
       yield* container.stop(0)
-    }).pipe(Effect.scoped, Effect.provide([forked, quiet]), Effect.provide(mapped))
+    }).pipe(Effect.scoped, Effect.provide([forked, quiet]), Effect.provide(mappedWith({ maxParticipants: 1 })))
   )
 
   it.live(
