@@ -19,6 +19,7 @@ import { type AllocationFailed, SharedMemory } from "../memory/SharedMemory.ts"
 import { show } from "../internal/show.ts"
 import type { Events } from "./Events.ts"
 import * as Generations from "./internal/generations.ts"
+import * as Layout from "./internal/poolLayout.ts"
 import * as Notifier from "./Notifier.ts"
 import {
   type AttachError,
@@ -26,6 +27,8 @@ import {
   type LocalOnly,
   NotANotifier,
   NotifierClosed,
+  OtherShape,
+  OtherVersion,
   PoolExhausted,
   RegionTooSmall
 } from "./NotifierError.ts"
@@ -90,9 +93,9 @@ export const make = (
   notifier: Notifier.Notifier
 ): Effect.Effect<TokenPool, AllocationFailed, SharedMemory | Scope.Scope> =>
   Effect.gen(function* () {
-    const region = yield* (yield* SharedMemory).allocate(4 * notifier.maxTokens)
+    const region = yield* (yield* SharedMemory).allocate(Layout.totalBytes(notifier.maxTokens))
     const free = Array.from({ length: notifier.maxTokens }, (_, token) => ({ token, generation: 0 }))
-    return { notifier, words: new Int32Array(region, 0, notifier.maxTokens), free }
+    return { notifier, words: Layout.format(region, notifier.maxTokens), free }
   })
 
 /**
@@ -226,11 +229,23 @@ export const attach = (handle: Handle): Effect.Effect<PoolMember, AttachError> =
     if (typeof handle !== "object" || handle === null || !(handle.memory instanceof SharedArrayBuffer)) {
       return Effect.fail(new NotANotifier({ wanted: "the handle of a token pool", found: show(handle) }))
     }
-    const { memory } = handle
-    return Effect.flatMap(Notifier.attach(handle.notifier), (notifier) => {
-      const wantedBytes = 4 * notifier.maxTokens
-      return memory.byteLength < wantedBytes
-        ? Effect.fail(new RegionTooSmall({ wantedBytes, foundBytes: memory.byteLength }))
-        : Effect.succeed({ notifier, words: new Int32Array(memory, 0, notifier.maxTokens) })
+    return Effect.flatMap(Notifier.attach(handle.notifier), (notifier): Effect.Effect<PoolMember, AttachError> => {
+      const words = Layout.read(handle.memory, notifier.maxTokens)
+      return words instanceof Int32Array
+        ? Effect.succeed({ notifier, words })
+        : Effect.fail(refusal(words, notifier.maxTokens))
     })
   })
+
+const refusal = ({ found, word }: Layout.Problem, tokens: number): AttachError => {
+  switch (word) {
+    case "NotAPool":
+      return new NotANotifier({ wanted: "a region with a token pool", found: "other memory" })
+    case "OtherVersion":
+      return new OtherVersion({ wanted: Layout.VERSION, found })
+    case "OtherShape":
+      return new OtherShape({ wanted: `a pool of ${tokens} tokens, as the notifier has`, found: `one of ${found}` })
+    case "RegionTooSmall":
+      return new RegionTooSmall({ wantedBytes: Layout.totalBytes(tokens), foundBytes: found })
+  }
+}

@@ -246,7 +246,7 @@ const attachCore = <A>(handle: Handle, record: Record.Record<A>): Core.RingCore 
   if (!(memory instanceof SharedArrayBuffer)) {
     return new AttachRefused({ differs: "magic", wanted: "a SharedArrayBuffer", found: typeof memory })
   }
-  if (!Number.isInteger(owner) || owner < 1 || owner > 2 ** 31 - 1) {
+  if (!Membership.isOwner(owner)) {
     return new AttachRefused({ differs: "shape", wanted: "the owner of a handle", found: String(owner) })
   }
   const core = Core.attach(memory)
@@ -327,7 +327,7 @@ export const recover = Effect.fnUntraced(function* <A>(
   ring: Ring<A>,
   dead: number
 ): Effect.fn.Return<Recovered, InvalidRing> {
-  if (!Number.isInteger(dead) || dead < 1 || dead === ring.owner) {
+  if (!Membership.isOwner(dead) || dead === ring.owner) {
     return yield* new InvalidRing({
       field: "owner",
       wanted: "the owner of another thread's handle",

@@ -107,11 +107,23 @@ describe("a token pool", () => {
       yield* TokenPool.notify(member, structuredClone(lease))
       assert.deepStrictEqual(yield* poll, [lease.token])
       const short = { ...handle, memory: new SharedArrayBuffer(8) }
+      const other = (word: number, value: number, bytes = handle.memory.byteLength) => {
+        const memory = new SharedArrayBuffer(bytes)
+        const words = new Int32Array(memory)
+        words.set(new Int32Array(handle.memory).subarray(0, words.length))
+        words[word] = value
+        return { ...handle, memory }
+      }
       for (const [wrong, tag] of [
         [undefined, "NotANotifier"],
         [{ ...handle, memory: 1 }, "NotANotifier"],
         [{ ...handle, notifier: undefined }, "NotANotifier"],
-        [short, "RegionTooSmall"]
+        [short, "RegionTooSmall"],
+        [{ ...handle, memory: new SharedArrayBuffer(4096) }, "NotANotifier"],
+        [{ ...handle, memory: handle.notifier.memory }, "NotANotifier"],
+        [other(1, 2), "OtherVersion"],
+        [other(4, 63), "OtherShape"],
+        [other(4, 64, 256), "RegionTooSmall"]
       ] as const) {
         assert.strictEqual((yield* Effect.flip(TokenPool.attach(wrong as TokenPool.Handle)))._tag, tag)
       }

@@ -44,6 +44,10 @@ export interface JoinRequest {
   readonly state: number
 }
 
+/** Whether a number can be an owner: one that is too large would be cut to that of somebody else. */
+export const isOwner = (value: unknown): value is number =>
+  typeof value === "number" && Number.isInteger(value) && value >= 1 && value <= 2 ** 31 - 1
+
 /** A number nobody had before, for one life of a thread. */
 export const newOwner = (core: RingCore): number => Atomics.add(core.words, Layout.NEXT_OWNER_WORD, 1)
 
