@@ -12,6 +12,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import { show as shown } from "../internal/show.ts"
 
 /**
  * A setting whose value cannot be used.
@@ -53,7 +54,7 @@ export const refuseUnknown = (
   within = ""
 ): Effect.Effect<void, InvalidSetting> => {
   const names = Object.keys(known).join(", ")
-  if (typeof given !== "object" || given === null) {
+  if (typeof given !== "object" || given === null || Array.isArray(given)) {
     const option = within === "" ? "options" : within.slice(0, -1)
     return Effect.fail(
       new InvalidSetting({ option, variable: undefined, value: show(given), allowed: `an object with ${names}` })
@@ -129,17 +130,18 @@ const declare = <A>(variable: string, option: string, parser: Parser<A>): Settin
 }
 
 const show = (value: unknown): string => {
-  if (typeof value === "string") return JSON.stringify(value)
   if (Duration.isDuration(value)) return Duration.format(value)
-  if (typeof value === "object" && value !== null) {
-    try {
-      return JSON.stringify(value)
-    } catch {
-      return Object.prototype.toString.call(value)
-    }
+  if (typeof value !== "object" || value === null) return shown(value)
+  try {
+    const text = JSON.stringify(value) as string | undefined
+    return text !== undefined && text.length <= LONGEST_OBJECT ? text : shown(value)
+  } catch {
+    return shown(value)
   }
-  return String(value)
 }
+
+/** A message says what was found, and is read by people. */
+const LONGEST_OBJECT = 80
 
 /**
  * A length of time between two bounds, both included; a plain number counts milliseconds.
@@ -172,13 +174,29 @@ export const duration = (
 /** The short forms people write in deployment files. */
 const unitMillis: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
 
-const toDuration = (value: unknown): Option.Option<Duration.Duration> => {
+/** Effect takes any object for a duration, and what it knows no part of for none: `{ secs: 5 }` would be 0. */
+const isDurationObject = (value: object): boolean => {
+  if (Duration.isDuration(value)) return true
+  const parts = Object.entries(value).filter(([, amount]) => amount !== undefined)
+  const isPart = (part: string): boolean => Array.isArray(value) || durationParts.has(part)
+  return parts.length > 0 && parts.every(([part, amount]) => isPart(part) && Number.isFinite(amount))
+}
+
+const durationParts = new Set("weeks days hours minutes seconds milliseconds microseconds nanoseconds".split(" "))
+
+/**
+ * A length of time as anybody may write it, if it is one.
+ *
+ * @internal
+ */
+export const toDuration = (value: unknown): Option.Option<Duration.Duration> => {
   if (typeof value === "number") {
     return Number.isFinite(value) && value >= 0 ? Option.some(Duration.millis(value)) : Option.none()
   }
   const short = typeof value === "string" ? /^(\d+(?:\.\d+)?) ?(ms|s|m|h)?$/.exec(value) : null
   if (short !== null) return Option.some(Duration.millis(Number(short[1]) * unitMillis[short[2] ?? "ms"]!))
   try {
+    if (typeof value === "object" && (value === null || !isDurationObject(value))) return Option.none()
     const found = Duration.fromInputUnsafe(value as Duration.Input)
     return Duration.toMillis(found) >= 0 ? Option.some(found) : Option.none()
   } catch {

@@ -12,6 +12,6 @@ export const show = (value: unknown): string => {
     case "object":
       return value === null ? "null" : Object.prototype.toString.call(value).slice(8, -1)
     default:
-      return Object.is(value, -0) ? "-0" : String(value)
+      return Object.is(value, -0) ? "-0" : String(value).slice(0, 60)
   }
 }

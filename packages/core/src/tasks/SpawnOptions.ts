@@ -6,6 +6,8 @@
 import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
+import * as Setting from "../config/Setting.ts"
+import { show } from "../internal/show.ts"
 import type * as Restart from "./internal/restart.ts"
 import type * as TaskKind from "./TaskKind.ts"
 import { InvalidTask } from "./TaskRegistryError.ts"
@@ -54,52 +56,88 @@ export interface SpawnOptions<in E = unknown> {
  */
 export const check = (options: SpawnOptions<never>): InvalidTask | undefined => {
   if (typeof options !== "object" || options === null) {
-    const allowed = "an object with a name and a kind"
-    return new InvalidTask({ field: "options", value: showName(options), allowed })
+    return refuse("options", "an object with a name and a kind", options)
   }
   const { kind, name } = options
   if (typeof name !== "string" || name.length < 1 || name.length > 256) {
-    return new InvalidTask({ field: "name", value: showName(name), allowed: "a string of 1 to 256 characters" })
+    return refuse("name", "a string of 1 to 256 characters", name)
   }
   if (typeof kind !== "string" || kind.length < 1 || kind.length > 64) {
-    return new InvalidTask({ field: "kind", value: showName(kind), allowed: "a string of 1 to 64 characters" })
+    return refuse("kind", "a string of 1 to 64 characters", kind)
+  }
+  for (const field in options) {
+    const problem = checkField(field, options)
+    if (problem !== undefined) return problem
   }
   return options.restart === undefined ? undefined : checkRestart(options.restart)
 }
 
+/** By comparisons, not by a table: it is asked for every field of every spawn. */
+const checkField = (field: string, options: SpawnOptions<never>): InvalidTask | undefined => {
+  switch (field) {
+    case "name":
+    case "kind":
+    case "restart":
+      return undefined
+    case "critical":
+    case "detached":
+    case "startImmediately": {
+      const word: unknown = options[field]
+      return word === undefined || typeof word === "boolean" ? undefined : refuse(field, "true or false", word)
+    }
+    default:
+      return unknown("options", field, known)
+  }
+}
+
+type Fields = Readonly<Record<string, true>>
+
+// All of them, seen to by the compiler.
+const known: Fields = {
+  name: true,
+  kind: true,
+  critical: true,
+  detached: true,
+  startImmediately: true,
+  restart: true
+} satisfies Record<keyof SpawnOptions, true>
+const knownOfRestart: Fields = { schedule: true, intensity: true } satisfies Record<keyof RestartOptions, true>
+const knownOfIntensity: Fields = { max: true, period: true }
+
+const refuse = (field: string, allowed: string, found: unknown): InvalidTask =>
+  new InvalidTask({ field, value: showName(found), allowed })
+
+/** A misspelt one would be without effect, and nobody would see. */
+const unknown = (within: string, found: string, fields: Fields): InvalidTask =>
+  refuse(within, `one of ${Object.keys(fields).join(", ")}`, found)
+
 const checkRestart = (restart: RestartOptions<never>): InvalidTask | undefined => {
   if (typeof restart !== "object" || restart === null || !Schedule.isSchedule(restart.schedule)) {
-    const found = showName(restart?.schedule ?? restart)
-    return new InvalidTask({ field: "restart.schedule", value: found, allowed: "a Schedule" })
+    return refuse("restart.schedule", "a Schedule", restart?.schedule ?? restart)
   }
+  for (const field in restart) if (knownOfRestart[field] !== true) return unknown("restart", field, knownOfRestart)
   return checkIntensity(restart.intensity)
 }
 
-const showName = (value: unknown): string =>
-  typeof value === "string"
-    ? value.length > 256
-      ? `${value.length} characters`
-      : JSON.stringify(value)
-    : value === null
-      ? "null"
-      : typeof value
+const showName = (value: unknown): string => {
+  if (typeof value !== "string") return show(value)
+  return value.length > 256 ? `${value.length} characters` : JSON.stringify(value)
+}
 
 const checkIntensity = (intensity: RestartOptions["intensity"]): InvalidTask | undefined => {
   if (intensity === undefined) return undefined
   if (typeof intensity !== "object" || intensity === null) {
-    const allowed = "an object with max and period"
-    return new InvalidTask({ field: "restart.intensity", value: showName(intensity), allowed })
+    return refuse("restart.intensity", "an object with max and period", intensity)
   }
-  if (!Number.isSafeInteger(intensity.max) || intensity.max < 0) {
-    const allowed = "a whole number of at least 0"
-    return new InvalidTask({ field: "restart.intensity.max", value: String(intensity.max), allowed })
+  const { max, period } = intensity
+  for (const field in intensity) {
+    if (knownOfIntensity[field] !== true) return unknown("restart.intensity", field, knownOfIntensity)
   }
-  const period = Duration.fromInput(intensity.period)
-  if (Option.isNone(period) || !(Duration.toMillis(period.value) > 0)) {
-    const allowed = "a duration above 0"
-    return new InvalidTask({ field: "restart.intensity.period", value: String(intensity.period), allowed })
-  }
-  return undefined
+  if (!Number.isSafeInteger(max) || max < 0) return refuse("restart.intensity.max", "a whole number of at least 0", max)
+  const found = Setting.toDuration(period)
+  return Option.isSome(found) && Duration.toMillis(found.value) > 0
+    ? undefined
+    : refuse("restart.intensity.period", "a duration above 0", period)
 }
 
 /**
@@ -112,6 +150,6 @@ export const restartPolicy = (options: RestartOptions<never> | undefined): Resta
     schedule: options.schedule as Schedule.Schedule<unknown, unknown>,
     intensity: options.intensity && {
       max: options.intensity.max,
-      periodMillis: Duration.toMillis(Duration.fromInputUnsafe(options.intensity.period))
+      periodMillis: Duration.toMillis(Option.getOrThrow(Setting.toDuration(options.intensity.period)))
     }
   }

@@ -79,6 +79,15 @@ export const defaultPolicy = (kind: string): ResolvedPolicy => ({
   whenFull: "wait"
 })
 
+/** All of them, seen to by the compiler. */
+const known: Readonly<Record<keyof Policy, true>> = {
+  order: true,
+  grace: true,
+  stuckAfter: true,
+  limit: true,
+  whenFull: true
+}
+
 const settings = {
   name: Setting.option(
     "a name in kinds",
@@ -119,6 +128,7 @@ export const resolve = Effect.fnUntraced(function* (
 ): Effect.fn.Return<ResolvedPolicy, Setting.InvalidSetting> {
   yield* settings.name(kind)
   yield* settings.policy(kind)(policy)
+  yield* Setting.refuseUnknown(policy, known, `kinds.${kind}.`)
   const fallback = defaultPolicy(kind)
   if (policy.order !== undefined) yield* settings.order(kind)(policy.order)
   if (policy.limit !== undefined) yield* settings.limit(kind)(policy.limit)

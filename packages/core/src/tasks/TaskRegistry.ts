@@ -120,8 +120,11 @@ export const settings = {
 export const make = Effect.fnUntraced(function* (
   options?: Options
 ): Effect.fn.Return<Shape, Setting.InvalidSetting, ShutdownToken.ShutdownToken | Scope.Scope> {
+  if (options !== undefined) yield* Setting.refuseUnknown(options, known)
+  const kinds = options?.kinds === undefined ? {} : options.kinds
+  yield* checkKinds(kinds)
   const policies = new Map<string, TaskKind.ResolvedPolicy>()
-  for (const [kind, policy] of Object.entries(options?.kinds ?? {})) {
+  for (const [kind, policy] of Object.entries(kinds)) {
     policies.set(kind, yield* TaskKind.resolve(kind, policy))
   }
   const lastWords = yield* Setting.durationOption("lastWords", { min: 0, max: "1 hour" })(
@@ -147,6 +150,15 @@ export const make = Effect.fnUntraced(function* (
   )
   return shapeOf(registry)
 })
+
+/** All of them, seen to by the compiler. */
+const known: Readonly<Record<keyof Options, true>> = { kinds: true, lastWords: true, progressInterval: true }
+
+const checkKinds = Setting.option(
+  "kinds",
+  "an object with a policy for each kind",
+  (value) => typeof value === "object" && value !== null && !Array.isArray(value)
+)
 
 const closing = (registry: Registry.Registry): Effect.Effect<void> =>
   Effect.suspend(() => Effect.ignore(registry.end().await))

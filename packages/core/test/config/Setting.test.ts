@@ -91,6 +91,25 @@ describe("durations", () => {
     })
   )
 
+  it.effect("takes an object for a duration only if all of it is part of one [Q7]", () =>
+    Effect.gen(function* () {
+      const check = Setting.durationOption("lastWords", { min: 0, max: "1 hour" })
+      assert.strictEqual(Duration.toMillis(yield* check({ minutes: 1, seconds: 2, hours: undefined })), 62_000)
+      assert.strictEqual(Duration.toMillis(yield* check([1, 500_000_000])), 1500)
+      for (const value of [
+        {},
+        { secs: 5 },
+        { seconds: Number.NaN },
+        { seconds: "5" },
+        { seconds: 5, of: 1 },
+        [NaN, 0],
+        []
+      ]) {
+        assert.strictEqual((yield* Effect.flip(check(value))).option, "lastWords", JSON.stringify(value))
+      }
+    })
+  )
+
   it.effect("checks a duration that exists only in code [Q7]", () =>
     Effect.gen(function* () {
       const check = Setting.durationOption("lastWords", { min: 0, max: "1 hour" })
@@ -139,8 +158,30 @@ describe("other settings", () => {
       const shown = yield* Effect.forEach([circular, Symbol("s"), 5n, null, undefined, "text"], (value) =>
         Effect.map(Effect.flip(check(value)), (error) => error.value)
       )
-      assert.deepStrictEqual(shown, ["[object Object]", "Symbol(s)", "5", "null", "undefined", '"text"'])
+      assert.deepStrictEqual(shown, ["Object", "Symbol(s)", "5", "null", "undefined", '"text"'])
       yield* check(1)
+    })
+  )
+
+  it.effect("shows of what it refuses no more than fits in a line [Q7]", () =>
+    Effect.gen(function* () {
+      const check = Setting.option("order", "a finite number", (value) => typeof value === "number")
+      const long = "x".repeat(1_000_000)
+      const found = [
+        long,
+        { long },
+        { toJSON: () => undefined },
+        Object.create(null),
+        () => long,
+        Symbol(long),
+        { a: 1 }
+      ]
+      const shown = yield* Effect.forEach(found, (value) =>
+        Effect.map(Effect.flip(check(value)), (error) => error.value)
+      )
+      assert.isTrue(shown.every((text) => text.length <= 80))
+      assert.deepStrictEqual(shown.slice(1, 5), ["Object", "Object", "{}", "a function"])
+      assert.strictEqual(shown[6], '{"a":1}')
     })
   )
 })

@@ -246,7 +246,16 @@ describe("bad input", () => {
         { name: "n", kind: "k", restart: fromPlainJs({}) },
         { name: "n", kind: "k", restart: fromPlainJs({ schedule: "1 second" }) },
         fromPlainJs(null),
-        fromPlainJs(7)
+        fromPlainJs(7),
+        fromPlainJs({ name: "n", kind: "k", critcal: true }),
+        { name: "n", kind: "k", critical: fromPlainJs("false") },
+        { name: "n", kind: "k", detached: fromPlainJs(1) },
+        { name: "n", kind: "k", startImmediately: fromPlainJs(null) },
+        { name: "n", kind: "k", restart: fromPlainJs({ schedule: Schedule.forever, intensty: 3 }) },
+        { name: "n", kind: "k", restart: restartWith(fromPlainJs({ max: 1, period: 1, of: 2 })) },
+        { name: "n", kind: "k", restart: restartWith({ max: fromPlainJs(Object.create(null)), period: 1 }) },
+        { name: "n", kind: "k", restart: restartWith({ max: 1, period: fromPlainJs({ secs: 5 }) }) },
+        { name: "n", kind: "k", restart: restartWith({ max: 1, period: Number.NaN }) }
       ]
       let ran = false
       const body = Effect.sync(() => (ran = true))
@@ -256,7 +265,7 @@ describe("bad input", () => {
         [
           'a task\'s name: wanted a string of 1 to 256 characters, found ""',
           "a task's name: wanted a string of 1 to 256 characters, found 257 characters",
-          "a task's name: wanted a string of 1 to 256 characters, found number",
+          "a task's name: wanted a string of 1 to 256 characters, found 7",
           'a task\'s kind: wanted a string of 1 to 64 characters, found ""',
           `a task's kind: wanted a string of 1 to 64 characters, found "${"k".repeat(65)}"`,
           "a task's kind: wanted a string of 1 to 64 characters, found null",
@@ -265,10 +274,19 @@ describe("bad input", () => {
           "a task's restart.intensity.period: wanted a duration above 0, found 0",
           "a task's restart.intensity: wanted an object with max and period, found null",
           "a task's restart.schedule: wanted a Schedule, found null",
-          "a task's restart.schedule: wanted a Schedule, found object",
+          "a task's restart.schedule: wanted a Schedule, found Object",
           'a task\'s restart.schedule: wanted a Schedule, found "1 second"',
           "a task's options: wanted an object with a name and a kind, found null",
-          "a task's options: wanted an object with a name and a kind, found number"
+          "a task's options: wanted an object with a name and a kind, found 7",
+          'a task\'s options: wanted one of name, kind, critical, detached, startImmediately, restart, found "critcal"',
+          'a task\'s critical: wanted true or false, found "false"',
+          "a task's detached: wanted true or false, found 1",
+          "a task's startImmediately: wanted true or false, found null",
+          'a task\'s restart: wanted one of schedule, intensity, found "intensty"',
+          'a task\'s restart.intensity: wanted one of max, period, found "of"',
+          "a task's restart.intensity.max: wanted a whole number of at least 0, found Object",
+          "a task's restart.intensity.period: wanted a duration above 0, found Object",
+          "a task's restart.intensity.period: wanted a duration above 0, found NaN"
         ]
       )
       yield* settle
@@ -284,7 +302,13 @@ describe("bad input", () => {
         [{ kinds: { "": {} } }, 'a name in kinds: wanted a string of 1 to 64 characters, found ""'],
         [{ kinds: { ["k".repeat(65)]: {} } }, "a name in kinds: wanted a string of 1 to 64 characters"],
         [{ kinds: { Peer: fromPlainJs(null) } }, "kinds.Peer: wanted an object with a policy, found null"],
-        [{ kinds: fromPlainJs("Peer") }, 'kinds.0: wanted an object with a policy, found "P"'],
+        [{ kinds: fromPlainJs("Peer") }, 'kinds: wanted an object with a policy for each kind, found "Peer"'],
+        [{ kinds: fromPlainJs(5) }, "kinds: wanted an object with a policy for each kind, found 5"],
+        [{ kinds: fromPlainJs(null) }, "kinds: wanted an object with a policy for each kind, found null"],
+        [{ kinds: { Peer: fromPlainJs({ limt: 3 }) } }, "kinds.Peer.limt: wanted one of the options order, grace"],
+        [fromPlainJs({ lastWord: 1 }), "lastWord: wanted one of the options kinds, lastWords, progressInterval"],
+        [{ lastWords: fromPlainJs({ secs: 5 }) }, "lastWords: wanted a duration from 0 to 1h"],
+        [fromPlainJs(null), "options: wanted an object with kinds, lastWords, progressInterval, found null"],
         [{ kinds: { Peer: { limit: 0 } } }, "kinds.Peer.limit: wanted a whole number of at least 1, found 0"],
         [{ kinds: { Peer: { order: Number.NaN } } }, "kinds.Peer.order: wanted a finite number, found NaN"],
         [{ kinds: { Peer: { grace: "-1 second" } } }, "kinds.Peer.grace: wanted a duration from 0 to 7d"],
