@@ -178,12 +178,13 @@ export const run = <A, E, R>(
   options?: Options<A>
 ): Effect.Effect<Outcome, AlreadyRunning | Setting.InvalidSetting, Exclude<R, Provided>> => {
   const state = { running: false }
-  const name = options?.name ?? "service"
+  const given = options === undefined ? {} : options
+  const name = given?.name === undefined ? "service" : given.name
   return Effect.suspend((): Effect.Effect<Outcome, AlreadyRunning | Setting.InvalidSetting> => {
     if (state.running) return Effect.fail(new AlreadyRunning({ service: name }))
     state.running = true
     // The layer's leftover requirements are in the caller's context, which every fiber below inherits.
-    return once(name, layer as Layer.Layer<A, E, Provided>, options ?? {}, () => {
+    return once(name, layer as Layer.Layer<A, E, Provided>, given, () => {
       state.running = false
     })
   })
@@ -198,7 +199,7 @@ const once = <A, E>(
 ): Effect.Effect<Outcome, Setting.InvalidSetting> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.gen(function* () {
-      const { dumpFormat, life, recipient, registryScope } = yield* Effect.onError(prepare(name, options), () =>
+      const { dumpFormat, life, recipient, registryScope } = yield* Effect.onError(prepare(name, layer, options), () =>
         Effect.sync(ended)
       )
       const immediate = yield* Deferred.make<Outcome>()
@@ -261,10 +262,18 @@ const known: Readonly<Record<keyof Options, true>> = {
   dumpFormat: true
 }
 
+const effects = ["preStart", "onStart", "run", "onStop", "flush", "postStop", "onReload", "progress"] as const
+const checkEffect = (field: string) => Setting.option(field, "an Effect", Effect.isEffect)
+const checkLayer = Setting.option("layer", "a Layer", Layer.isLayer)
+const checkBudgetGiven = Setting.option("budgetGiven", "a function", (value) => typeof value === "function")
+
 /** Everything that can be refused, before anything starts. */
-const prepare = Effect.fnUntraced(function* <A>(name: string, options: Options<A>) {
+const prepare = Effect.fnUntraced(function* <A>(name: string, layer: unknown, options: Options<A>) {
   yield* Setting.refuseUnknown(options, known)
   yield* checkName(name)
+  yield* checkLayer(layer)
+  for (const field of effects) if (options[field] !== undefined) yield* checkEffect(field)(options[field])
+  if (options.budgetGiven !== undefined) yield* checkBudgetGiven(options.budgetGiven)
   const budget = yield* ShutdownPlan.make(options)
   const signalExitCode = yield* settings.signalExitCode.resolve(options.signalExitCode)
   const dumpFormat = yield* settings.dumpFormat.resolve(options.dumpFormat)
@@ -279,10 +288,16 @@ const prepare = Effect.fnUntraced(function* <A>(name: string, options: Options<A
   const guard = yield* Guard
   const recipient = yield* Notices
   const givenNanos = (): bigint | undefined => {
-    const given = options.budgetGiven?.()
-    return given === undefined ? undefined : Duration.toNanosUnsafe(given)
+    try {
+      const given = options.budgetGiven?.()
+      return given === undefined ? undefined : Duration.toNanosUnsafe(given)
+    } catch (error) {
+      // The stop has begun: it goes by the service's own budget.
+      life.fault(undefined, "budgetGiven", Cause.die(error))
+      return undefined
+    }
   }
-  const life = new Life({ name, budget, root, tasks, guard, signalExitCode, context, givenNanos })
+  const life: Life = new Life({ name, budget, root, tasks, guard, signalExitCode, context, givenNanos })
   return { life, registryScope, dumpFormat, recipient }
 })
 

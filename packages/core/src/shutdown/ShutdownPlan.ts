@@ -54,6 +54,16 @@ export type ReserveName = "lastWords" | "workers" | "onStop" | "flush" | "close"
 
 const reserveNames: ReadonlyArray<ReserveName> = ["lastWords", "workers", "onStop", "flush", "close", "postStop"]
 
+/** All of them, seen to by the compiler. */
+const knownReserves: Readonly<Record<ReserveName, true>> = {
+  lastWords: true,
+  workers: true,
+  onStop: true,
+  flush: true,
+  close: true,
+  postStop: true
+}
+
 /**
  * What a user may set; environment variables go before it (docs/configuration.md).
  *
@@ -120,6 +130,7 @@ const toNanos = (duration: Duration.Duration): bigint => Duration.toNanosUnsafe(
  * @since 0.1.0
  */
 export const make = Effect.fnUntraced(function* (options?: Options): Effect.fn.Return<Budget, Setting.InvalidSetting> {
+  if (options?.reserves !== undefined) yield* Setting.refuseUnknown(options.reserves, knownReserves, "reserves.")
   const budgetNanos = toNanos(yield* settings.budget.resolve(options?.budget))
   const delayNanos = toNanos(yield* settings.drainDelay.resolve(options?.drainDelay))
   const reserves: Record<string, bigint> = {}

@@ -17,10 +17,11 @@
  *
  * @since 0.1.0
  */
-import type * as Cause from "effect/Cause"
+import * as Cause from "effect/Cause"
 import * as Data from "effect/Data"
 import * as Failure from "../internal/failure.ts"
 import { label, quote } from "../internal/quote.ts"
+import { show } from "../internal/show.ts"
 
 /**
  * @category models
@@ -66,6 +67,44 @@ export const describe: (reason: ShutdownReason) => string = $match({
   ParentGone: () => "ParentGone",
   ScopeClosed: () => "ScopeClosed"
 })
+
+/**
+ * A reason, as it is; anything else is a mistake of the program that says it, and is refused before anything moves.
+ *
+ * @internal
+ */
+export const checked = (reason: ShutdownReason): ShutdownReason => {
+  const found: unknown = reason
+  if (typeof found !== "object" || found === null || !("_tag" in found)) {
+    throw new TypeError(`a reason to stop: wanted a ShutdownReason, found ${show(found)}`)
+  }
+  const { _tag } = found
+  const facts =
+    typeof _tag === "string" && Object.hasOwn(factsOf, _tag) ? factsOf[_tag as ShutdownReason["_tag"]] : undefined
+  if (facts === undefined) {
+    throw new TypeError(`a reason to stop: wanted one of ${Object.keys(factsOf).join(", ")}, found ${show(_tag)}`)
+  }
+  for (const fact of facts) {
+    const value = (found as Record<string, unknown>)[fact]
+    const isFact = fact === "cause" ? Cause.isCause(value) : typeof value === (fact === "id" ? "number" : "string")
+    if (isFact) continue
+    const wanted = fact === "cause" ? "a Cause" : fact === "id" ? "a number" : "a string"
+    throw new TypeError(`the ${fact} of a reason ${_tag}: wanted ${wanted}, found ${show(value)}`)
+  }
+  return reason
+}
+
+/** The facts of each. */
+const factsOf: Readonly<Record<ShutdownReason["_tag"], ReadonlyArray<string>>> = {
+  Signal: ["signal"],
+  Requested: ["by"],
+  Reload: [],
+  RunCompleted: [],
+  TaskFailed: ["id", "name", "kind", "cause"],
+  Fatal: ["origin", "cause"],
+  ParentGone: [],
+  ScopeClosed: []
+}
 
 /** The cause that came with the reason, for those that have one. */
 export const cause = (reason: ShutdownReason): Cause.Cause<unknown> | undefined =>

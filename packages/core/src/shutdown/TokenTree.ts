@@ -45,6 +45,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
+import { show } from "../internal/show.ts"
 import * as ShutdownReason from "./ShutdownReason.ts"
 
 /**
@@ -90,7 +91,7 @@ export interface Token {
   /** Why shutdown was requested. Set before the phase moves; on the root of a service long before. */
   readonly requestedUnsafe: () => ShutdownReason.ShutdownReason | undefined
   /**
-   * Asks to stop; `true` only for the call that changed something. The root of a service records the reason and starts
+   * Asks to stop; `true` only for the call that changed something. What is no reason is a `TypeError`, here and below. The root of a service records the reason and starts
    * its plan, every other token is `Draining` at once.
    */
   readonly requestUnsafe: (reason: ShutdownReason.ShutdownReason) => boolean
@@ -249,6 +250,7 @@ export class TokenNode implements Token {
   readonly requestedUnsafe = (): ShutdownReason.ShutdownReason | undefined => this.requested
 
   readonly requestUnsafe = (reason: ShutdownReason.ShutdownReason): boolean => {
+    ShutdownReason.checked(reason)
     if (this.planned) {
       const noted = this.note(reason)
       for (const node of noted) node.wakeRequested()
@@ -261,6 +263,7 @@ export class TokenNode implements Token {
   }
 
   readonly forceUnsafe = (reason: ShutdownReason.ShutdownReason): boolean => {
+    ShutdownReason.checked(reason)
     const moves = this.rank < 3
     this.advance(3, reason)
     return moves
@@ -287,6 +290,9 @@ export class TokenNode implements Token {
     Effect.map(
       Effect.acquireRelease(
         Effect.sync(() => {
+          if (at !== "Draining" && at !== "Forced") {
+            throw new TypeError(`when to abort: wanted "Draining" or "Forced", found ${show(at)}`)
+          }
           const controller = new AbortController()
           const check = (phase: Phase): void => {
             if (phase._tag === "Running" || (at === "Forced" && phase._tag !== "Forced")) return

@@ -127,6 +127,13 @@ describe("AbortSignal", () => {
     }).pipe(Effect.scoped, Effect.provide(ShutdownToken.layer))
   )
 
+  it.effect("is refused for a phase that is none: it would abort too early, or never [S3]", () =>
+    Effect.gen(function* () {
+      const exit = yield* Effect.exit(ShutdownToken.abortSignal("draining" as never))
+      assert.include(String(exit), 'when to abort: wanted "Draining" or "Forced", found "draining"')
+    }).pipe(Effect.provide(ShutdownToken.layer))
+  )
+
   it.effect("is aborted from the start when the phase has been reached [S3]", () =>
     Effect.gen(function* () {
       yield* ShutdownToken.request(stop)

@@ -41,6 +41,25 @@ describe("phases", () => {
     assert.strictEqual(reason(token), "Requested by first")
   })
 
+  it("refuses what is no reason before anything moves, and names what is wrong with it [S1] [S2]", () => {
+    const wrong: ReadonlyArray<readonly [unknown, string]> = [
+      [undefined, "a reason to stop: wanted a ShutdownReason, found undefined"],
+      ["SIGTERM", 'a reason to stop: wanted a ShutdownReason, found "SIGTERM"'],
+      [{ _tag: "toString" }, "a reason to stop: wanted one of Signal, Requested, Reload, RunCompleted"],
+      [{ _tag: "Requested" }, "the by of a reason Requested: wanted a string, found undefined"],
+      [{ _tag: "Fatal", origin: "x", cause: "y" }, 'the cause of a reason Fatal: wanted a Cause, found "y"']
+    ]
+    for (const planned of [false, true]) {
+      const token = new TokenNode({ planned })
+      for (const [reason, message] of wrong) {
+        assert.throws(() => token.requestUnsafe(reason as never), TypeError, message)
+        assert.throws(() => token.forceUnsafe(reason as never), TypeError, message)
+      }
+      assert.strictEqual(phase(token), "Running")
+      assert.isUndefined(token.requestedUnsafe())
+    }
+  })
+
   it("answers true only to the request and the force that changed something [S1]", () => {
     const token = new TokenNode()
     assert.deepStrictEqual([token.requestUnsafe(by("a")), token.requestUnsafe(by("b"))], [true, false])

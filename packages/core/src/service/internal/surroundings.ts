@@ -8,6 +8,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
+import * as Setting from "../../config/Setting.ts"
 import * as DumpFacts from "../../inspection/DumpFacts.ts"
 import type { IncidentRow, WorkerRow } from "../../inspection/DumpSchema.ts"
 import { DumpSources } from "../../inspection/DumpSources.ts"
@@ -52,13 +53,24 @@ const whoAmI = (life: Life): WorkerContext.Shape =>
     WorkerContext.mainContext(life.name, life.clock.currentTimeMillisUnsafe())
   )
 
+/** A registration cannot fail: one that cannot be is a mistake in the program, and ends what makes it. */
+const checkHook = (name: unknown, body: unknown): Effect.Effect<void> =>
+  Effect.orDie(Effect.andThen(checkHookName(name), checkHookBody(body)))
+
+const checkHookName = Setting.option(
+  "the name of a hook",
+  "a string of 1 to 256 characters",
+  (value) => typeof value === "string" && value.length >= 1 && value.length <= 256
+)
+const checkHookBody = Setting.option("a hook", "an Effect", Effect.isEffect)
+
 /** The services, and how a hook is run with them. */
 export const surroundings = (life: Life) => {
   const register =
     (hooks: Array<Hook>, isTooLate: () => boolean): LifecycleModule.Shape["onFlush"] =>
     (name, body) =>
       Effect.contextWith((captured: Context.Context<any>) =>
-        Effect.sync(() => {
+        Effect.map(checkHook(name, body), () => {
           const run: HookBody = (token) =>
             Effect.provideContext(Effect.scoped(Effect.provideService(body, ShutdownToken, token)), captured)
           hooks.push({ name, run })
