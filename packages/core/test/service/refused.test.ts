@@ -48,7 +48,9 @@ describe("a service", () => {
         [undefined, "undefined"],
         [() => Layer.empty, "a function"]
       ] as const) {
-        const error = yield* Effect.flip(Main.run(plain(layer), { run: Effect.void }).pipe(quietly([])))
+        const error = yield* Effect.flip(
+          Main.run(layer as unknown as Layer.Layer<never>, { run: Effect.void }).pipe(quietly([]))
+        )
         assert.strictEqual(error.message, `layer: wanted a Layer, found ${found}`)
       }
     })
@@ -68,18 +70,15 @@ describe("a service", () => {
 })
 
 describe("a hook of the life", () => {
-  for (const [what, hook, message] of [
-    ["without a name", Lifecycle.onFlush(plain(undefined), Effect.never), "the name of a hook: wanted a string"],
-    ["with an empty name", Lifecycle.onStopAccepting("", Effect.never), "the name of a hook: wanted a string"],
-    [
-      "that is a function",
-      Lifecycle.onFlush(
-        "x",
-        plain(() => 1)
-      ),
-      "a hook: wanted an Effect, found a function"
-    ]
-  ] as const) {
+  type Registration = Effect.Effect<void, never, Lifecycle.Lifecycle>
+  const noName = undefined as unknown as string
+  const noEffect = (() => 1) as unknown as Effect.Effect<void>
+  const hooks: ReadonlyArray<readonly [what: string, hook: Registration, message: string]> = [
+    ["without a name", Lifecycle.onFlush(noName, Effect.void), "the name of a hook: wanted a string"],
+    ["with an empty name", Lifecycle.onStopAccepting("", Effect.void), "the name of a hook: wanted a string"],
+    ["that is a function", Lifecycle.onFlush("x", noEffect), "a hook: wanted an Effect, found a function"]
+  ]
+  for (const [what, hook, message] of hooks) {
     it.effect(`${what} ends the layer that registers it, and the stop is told whole [S8] [S9]`, () =>
       Effect.gen(function* () {
         const { outcome } = yield* play(Layer.effectDiscard(hook), undefined, () => Effect.void)
