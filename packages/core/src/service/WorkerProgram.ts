@@ -24,7 +24,8 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import type * as Scope from "effect/Scope"
-import type { Handler } from "../workers/WorkerRequest.ts"
+import { show } from "../internal/show.ts"
+import { type Handler, isRequest } from "../workers/WorkerRequest.ts"
 import type * as Main from "./Main.ts"
 
 const TypeId = "~@selvedge/core/WorkerProgram"
@@ -66,16 +67,50 @@ export interface Options<A> {
 }
 
 /**
+ * Makes a program. Throws a `TypeError` for what no type checker has seen: this is a line of a program, not of its input.
+ *
  * @category constructors
  * @since 0.1.0
  */
-export const make = <A = never>(options: Options<A>): WorkerProgram => ({
-  [TypeId]: TypeId,
-  layer: (options.layer ?? Layer.empty) as Layer.Layer<A, unknown, Provided>,
-  main: options.main,
-  handlers: new Map((options.handlers ?? []).map((handler) => [handler.request.tag, handler])),
-  ready: options.ready ?? "built"
-})
+export const make = <A = never>(options: Options<A>): WorkerProgram => {
+  check(options)
+  return {
+    [TypeId]: TypeId,
+    layer: (options.layer ?? Layer.empty) as Layer.Layer<A, unknown, Provided>,
+    main: options.main,
+    handlers: new Map((options.handlers ?? []).map((handler) => [handler.request.tag, handler])),
+    ready: options.ready ?? "built"
+  }
+}
+
+const isHandler = (value: unknown): boolean =>
+  Predicate.hasProperty(value, "run") &&
+  typeof value.run === "function" &&
+  Predicate.hasProperty(value, "request") &&
+  isRequest(value.request)
+
+/** What each may be; all of them, seen to by the compiler. */
+const fields: Readonly<Record<keyof Options<never>, readonly [wanted: string, is: (value: unknown) => boolean]>> = {
+  layer: ["a Layer", Layer.isLayer],
+  main: ["an Effect", Effect.isEffect],
+  handlers: ["an array of what WorkerRequest.handler gives", (value) => Array.isArray(value) && value.every(isHandler)],
+  ready: ['"built" or "manual"', (value) => value === "built" || value === "manual"]
+}
+
+const check = (options: unknown): void => {
+  const names = Object.keys(fields).join(", ")
+  if (typeof options !== "object" || options === null || Array.isArray(options)) {
+    throw new TypeError(`a worker's program: wanted an object with ${names}, found ${show(options)}`)
+  }
+  for (const [field, value] of Object.entries(options)) {
+    const known = Object.hasOwn(fields, field) ? fields[field as keyof Options<never>] : undefined
+    if (known === undefined) throw new TypeError(`a worker's program: wanted one of ${names}, found ${show(field)}`)
+    const [wanted, is] = known
+    if (value !== undefined && !is(value)) {
+      throw new TypeError(`a worker's program, ${field}: wanted ${wanted}, found ${show(value)}`)
+    }
+  }
+}
 
 /**
  * @category guards

@@ -28,7 +28,7 @@ import type { Incidents } from "./Incidents.ts"
 import { childOf } from "./internal/childHandle.ts"
 import { Fleet, type Strategy } from "./internal/fleet.ts"
 import type { Place } from "./internal/place.ts"
-import { checkGrace, graceOf, start, whenClosed } from "./internal/prepare.ts"
+import { checkGrace, checkSingle, graceOf, start, whenClosed } from "./internal/prepare.ts"
 import * as Readiness from "./internal/readiness.ts"
 import { look as aged } from "./internal/recycle.ts"
 import * as Requests from "./internal/requests.ts"
@@ -293,7 +293,11 @@ export const shapeOf = (fleet: Fleet): Container => {
   const statusUnsafe = (): ReadonlyArray<Row> => rowsOf(fleet)
   return {
     name,
-    spawn: (spec) => Effect.map(start(fleet, { ...spec, count: 1 }), (children) => children[0]!),
+    spawn: (spec) =>
+      Effect.map(
+        Effect.flatMap(checkSingle(spec), (one) => start(fleet, one)),
+        (children) => children[0]!
+      ),
     run: (spec) => start(fleet, spec),
     size: Effect.sync(() => fleet.places.length),
     running: Effect.sync(() => fleet.places.filter((place) => place.life !== undefined).length),
@@ -314,7 +318,7 @@ export const shapeOf = (fleet: Fleet): Container => {
       fleet.watchers.until(() => (fleet.places.length === 0 && fleet.dormant.size === 0) || fleet.phase === "Stopped"),
       () => (fleet.failure === undefined ? Effect.void : Effect.fail(fleet.failure))
     ),
-    request: (request, payload, to) => Requests.send(fleet, request, payload, to ?? "any"),
+    request: (request, payload, to) => Requests.send(fleet, request, payload, to === undefined ? "any" : to),
     restart: (options) => Plans.restart(fleet, options),
     reload: (setUp, options) => Plans.reload(fleet, setUp, options),
     scale: (service, count, options) => Plans.scale(fleet, service, count, options),

@@ -79,7 +79,13 @@ export interface OrdinalPool {
 export const make = (options?: {
   readonly capacity?: number | undefined
 }): Effect.Effect<OrdinalPool, Setting.InvalidSetting> =>
-  Effect.map(checkCapacity(options?.capacity), () => makeUnsafe(options?.capacity))
+  Effect.map(
+    Effect.andThen(
+      Setting.refuseUnknown(options === undefined ? {} : options, { capacity: true }),
+      Effect.suspend(() => checkCapacity(options?.capacity))
+    ),
+    () => makeUnsafe(options?.capacity)
+  )
 
 const checkCapacity = Setting.option(
   "capacity",

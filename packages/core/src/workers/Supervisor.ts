@@ -20,6 +20,7 @@ import type * as Setting from "../config/Setting.ts"
 import type { Backend } from "./Backend.ts"
 import * as Container from "./Container.ts"
 import { InvalidSpec, type NotReady, type RestartIntensityExceeded } from "./ContainerError.ts"
+import { show } from "../internal/show.ts"
 import { prepare } from "./internal/prepare.ts"
 import { beginInOrder } from "./internal/supervision.ts"
 
@@ -71,9 +72,9 @@ export const make = Effect.fnUntraced(function* (
   Container.SpawnError | Setting.InvalidSetting | NotReady | RestartIntensityExceeded,
   Backend | Scope.Scope
 > {
-  const { children, ...rest } = options
+  const { children, ...rest } = { ...options }
   if (!Array.isArray(children) || children.length === 0) {
-    const found = Array.isArray(children) ? "none" : String(children)
+    const found = Array.isArray(children) ? "none" : show(children)
     return yield* new InvalidSpec({ service: "supervisor", field: "children", wanted: "at least one child", found })
   }
   const fleet = yield* Container.makeFleet({ name: "supervisor", lastFirst: true, ...rest }, true)

@@ -14,6 +14,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { quote } from "../internal/quote.ts"
+import { show } from "../internal/show.ts"
 import type { Handle } from "../ring/Ring.ts"
 import { type Facts, WorkerContext } from "./WorkerContext.ts"
 
@@ -61,9 +62,11 @@ export class RegionMissing extends Schema.TaggedError<RegionMissing>()("RegionMi
  */
 export const get = (name: string): Effect.Effect<SharedArrayBuffer, RegionMissing> =>
   Effect.flatMap(WorkerRegions, (regions) => {
-    const region = Object.hasOwn(regions, name) ? regions[name] : undefined
+    const region = typeof name === "string" && Object.hasOwn(regions, name) ? regions[name] : undefined
     return region === undefined
-      ? Effect.fail(new RegionMissing({ name, given: Object.keys(regions) }))
+      ? Effect.fail(
+          new RegionMissing({ name: typeof name === "string" ? name : show(name), given: Object.keys(regions) })
+        )
       : Effect.succeed(region)
   })
 

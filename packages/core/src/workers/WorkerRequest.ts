@@ -18,6 +18,8 @@
  */
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { label } from "../internal/quote.ts"
+import { show } from "../internal/show.ts"
 
 /**
  * A schema that needs no services: it is used on both sides, where nothing is known about the other.
@@ -66,7 +68,20 @@ export interface Handler<out R = never> {
 }
 
 /**
- * Declares a request. Without an `error` schema its handlers cannot fail.
+ * @category guards
+ * @since 0.1.0
+ */
+export const isRequest = (value: unknown): value is WorkerRequest<string, any, any, any> =>
+  typeof value === "object" &&
+  value !== null &&
+  "tag" in value &&
+  typeof value.tag === "string" &&
+  "payload" in value &&
+  Schema.isSchema(value.payload)
+
+/**
+ * Declares a request. Without an `error` schema its handlers cannot fail. Throws a `TypeError` for a tag that is not a string of 1 to
+ * 256 characters and for what is no schema: this is a line of a program, not of its input.
  *
  * @category constructors
  * @since 0.1.0
@@ -79,12 +94,40 @@ export const make = <
 >(
   tag: Tag,
   schemas: { readonly payload: P; readonly success: S; readonly error?: E }
-): WorkerRequest<Tag, P["Type"], S["Type"], E["Type"]> => ({
-  tag,
-  payload: Schema.toCodecJson(schemas.payload) as Wire<P["Type"]>,
-  success: Schema.toCodecJson(schemas.success) as Wire<S["Type"]>,
-  error: Schema.toCodecJson(schemas.error ?? Schema.Never) as Wire<E["Type"]>
-})
+): WorkerRequest<Tag, P["Type"], S["Type"], E["Type"]> => {
+  check(tag, schemas)
+  return {
+    tag,
+    payload: Schema.toCodecJson(schemas.payload) as Wire<P["Type"]>,
+    success: Schema.toCodecJson(schemas.success) as Wire<S["Type"]>,
+    error: Schema.toCodecJson(schemas.error ?? Schema.Never) as Wire<E["Type"]>
+  }
+}
+
+const parts: ReadonlyArray<string> = ["payload", "success", "error"]
+
+const check = (tag: unknown, schemas: unknown): void => {
+  if (typeof tag !== "string" || tag.length < 1 || tag.length > 256) {
+    throw new TypeError(`the tag of a request: wanted a string of 1 to 256 characters, found ${show(tag)}`)
+  }
+  if (typeof schemas !== "object" || schemas === null) {
+    throw new TypeError(
+      `the schemas of request ${label(tag)}: wanted an object with ${parts.join(", ")}, found ${show(schemas)}`
+    )
+  }
+  const given = schemas as Readonly<Record<string, unknown>>
+  const unknown = Object.keys(given).find((part) => !parts.includes(part))
+  if (unknown !== undefined) {
+    throw new TypeError(
+      `the schemas of request ${label(tag)}: wanted one of ${parts.join(", ")}, found ${show(unknown)}`
+    )
+  }
+  for (const part of parts) {
+    const schema = given[part]
+    if (Schema.isSchema(schema) || (part === "error" && schema === undefined)) continue
+    throw new TypeError(`the ${part} of request ${label(tag)}: wanted a Schema, found ${show(schema)}`)
+  }
+}
 
 /**
  * Says how a request is answered.
@@ -95,4 +138,14 @@ export const make = <
 export const handler = <Tag extends string, Payload, Success, Error, R>(
   request: WorkerRequest<Tag, Payload, Success, Error>,
   run: (payload: Payload) => Effect.Effect<Success, Error, R>
-): Handler<R> => ({ request, run })
+): Handler<R> => {
+  if (!isRequest(request)) {
+    throw new TypeError(`a handler's request: wanted what WorkerRequest.make gives, found ${show(request)}`)
+  }
+  if (typeof run !== "function") {
+    throw new TypeError(
+      `the handler of ${label(request.tag)}: wanted a function that gives an Effect, found ${show(run)}`
+    )
+  }
+  return { request, run }
+}

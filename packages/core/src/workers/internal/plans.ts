@@ -10,6 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Setting from "../../config/Setting.ts"
 import { quote } from "../../internal/quote.ts"
+import { show } from "../../internal/show.ts"
 import type { Resolved } from "../ChildSpec.ts"
 import { InvalidSpec, type SpawnError } from "../ContainerError.ts"
 import type {
@@ -24,7 +25,7 @@ import type {
 import type { Fleet, Ticket } from "./fleet.ts"
 import { giveUp, Inside, isOver, operate, type Running } from "./operations.ts"
 import type { Place } from "./place.ts"
-import { checkService, checkGrace, type Service } from "./prepare.ts"
+import { checkGrace, checkService, checkSingle, type Service } from "./prepare.ts"
 import * as Rollout from "./rollout.ts"
 import * as Duration from "effect/Duration"
 
@@ -40,7 +41,7 @@ const checkModules = (fleet: Fleet, specs: ReadonlyArray<Resolved>): Effect.Effe
 const unknownService = (fleet: Fleet, service: unknown): InvalidSpec => {
   const names = new Set([...fleet.serving.map((place) => place.spec.name), ...fleet.dormant.keys()])
   const known = Array.from(names, quote).join(", ")
-  const found = typeof service === "string" ? quote(service.slice(0, 64)) : String(service)
+  const found = typeof service === "string" ? quote(service.slice(0, 64)) : show(service)
   const wanted = known === "" ? "a service of this container, which has none" : `one of the services ${known}`
   return new InvalidSpec({ service: fleet.setup.name, field: "service", wanted, found })
 }
@@ -160,7 +161,7 @@ const spawnerOf = (fleet: Fleet, asked: Array<Service>): { readonly use: Spawner
     asked.push(service)
   })
   return {
-    use: { run, spawn: (spec) => run({ ...spec, count: 1 }) },
+    use: { run, spawn: (spec) => Effect.flatMap(checkSingle(spec), run) },
     close: () => {
       isOpen = false
     }
@@ -241,13 +242,9 @@ export const scale = Effect.fnUntraced(function* (
   yield* Setting.refuseUnknown(options, { grace: true })
   const graceMillis = yield* graceMillisOf(fleet, options.grace)
   if (!Number.isInteger(count) || count < 0 || count > 1024) {
-    const found = typeof count === "string" ? quote(count) : String(count)
-    return yield* new InvalidSpec({
-      service: String(service),
-      field: "count",
-      wanted: "a whole number from 0 to 1024",
-      found
-    })
+    const named = typeof service === "string" ? service : show(service)
+    const wanted = "a whole number from 0 to 1024"
+    return yield* new InvalidSpec({ service: named, field: "count", wanted, found: show(count) })
   }
   return yield* operate(fleet, "scale", (ticket) =>
     Effect.gen(function* () {

@@ -6,6 +6,7 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Setting from "../../config/Setting.ts"
+import { show } from "../../internal/show.ts"
 import type { Child, Role } from "../Child.ts"
 import * as ChildSpec from "../ChildSpec.ts"
 import { ContainerStopping, InvalidSpec, OrdinalsExhausted, type SpawnError } from "../ContainerError.ts"
@@ -36,7 +37,8 @@ export const checkService = Effect.fnUntraced(function* (
   service: ChildSpec.ServiceSpec
 ): Effect.fn.Return<Service, SpawnError> {
   const { count: given, ...rest } = { ...service }
-  const spec = yield* ChildSpec.resolve(rest)
+  const isObject = typeof service === "object" && service !== null
+  const spec = yield* ChildSpec.resolve(isObject ? rest : service)
   const count = yield* Parallelism.count(spec.key === undefined ? given : (given ?? 1))
   if (spec.key !== undefined && count > 1) {
     const found = `a count of ${count}`
@@ -44,6 +46,17 @@ export const checkService = Effect.fnUntraced(function* (
   }
   return { spec, count }
 })
+
+/** What is to be one worker, as a service: a count in it would be without effect. */
+export const checkSingle = (spec: ChildSpec.ChildSpec): Effect.Effect<ChildSpec.ServiceSpec, InvalidSpec> => {
+  if (typeof spec !== "object" || spec === null) return Effect.succeed(spec)
+  const { count, name }: ChildSpec.ServiceSpec = spec
+  if (count === undefined || count === 1) return Effect.succeed({ ...spec, count: 1 })
+  const service = typeof name === "string" ? name : show(name)
+  return Effect.fail(
+    new InvalidSpec({ service, field: "count", wanted: "no count: run starts several", found: show(count) })
+  )
+}
 
 /** Checks everything that can be checked and takes the places, which are put to use in the same turn. */
 export const prepare = Effect.fnUntraced(function* <A>(

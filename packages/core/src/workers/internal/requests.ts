@@ -11,9 +11,10 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { quote } from "../../internal/quote.ts"
+import { show } from "../../internal/show.ts"
 import { RequestFailed } from "../ContainerError.ts"
 import { InvalidMessage } from "../WorkerMessage.ts"
-import type { Address, WorkerRequest } from "../WorkerRequest.ts"
+import { type Address, isRequest, type WorkerRequest } from "../WorkerRequest.ts"
 import type { Fleet } from "./fleet.ts"
 import { invalid } from "./health.ts"
 import type { Life, Reply } from "./life.ts"
@@ -28,6 +29,11 @@ export const send = <Payload, Success, Error>(
   Effect.gen(function* () {
     const failed = (reason: RequestFailed["reason"], worker: string, detail: string): RequestFailed =>
       new RequestFailed({ request: request.tag, reason, worker, detail })
+    if (!isRequest(request)) {
+      return yield* Effect.die(new TypeError(`wanted what WorkerRequest.make gives, found ${show(request)}`))
+    }
+    const mistake = mistakeIn(to)
+    if (mistake !== undefined) return yield* failed("NoWorker", "nobody", mistake)
     const encoded = yield* Effect.mapError(Schema.encodeUnknownEffect(request.payload)(payload), (error) =>
       failed("InvalidPayload", describe(to), flat(error.message))
     )
@@ -101,6 +107,31 @@ const matches = (place: Place, to: Address): boolean => {
   return (
     place.spec.name === to.service && (to.serviceOrdinal === undefined || place.serviceOrdinal === to.serviceOrdinal)
   )
+}
+
+/** What is wrong with an address that no type checker has seen: a misspelt field must not widen it. */
+const mistakeIn = (to: unknown): string | undefined => {
+  if (to === "any") return undefined
+  if (typeof to !== "object" || to === null) return wantedAddress(show(to))
+  const fields = Object.keys(to)
+  if ("key" in to) {
+    return typeof to.key === "string" && fields.length === 1 ? undefined : wantedAddress(describeFields(to))
+  }
+  if (!("service" in to) || typeof to.service !== "string") return wantedAddress(describeFields(to))
+  if (fields.some((field) => field !== "service" && field !== "serviceOrdinal"))
+    return wantedAddress(describeFields(to))
+  const ordinal = "serviceOrdinal" in to ? to.serviceOrdinal : undefined
+  return ordinal === undefined || (Number.isSafeInteger(ordinal) && (ordinal as number) >= 0)
+    ? undefined
+    : `wanted a serviceOrdinal from 0 on, found ${show(ordinal)}`
+}
+
+const wantedAddress = (found: string): string =>
+  `wanted "any", a service (and a serviceOrdinal) or a key, found ${found}`
+
+const describeFields = (to: object): string => {
+  const shown = Object.entries(to).map(([field, value]) => `${show(field)}: ${show(value)}`)
+  return shown.length === 0 ? "nothing of that" : shown.slice(0, 3).join(", ")
 }
 
 const describe = (to: Address): string => {
