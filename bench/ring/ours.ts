@@ -126,7 +126,7 @@ export const numbers = async (batch: number, records: number): Promise<number> =
   const values = new Float64Array(batch)
   return sendAndCheck([worker], records, (next) => {
     for (let i = 0; i < batch; i++) values[i] = next + i
-    while (RingNumbers.publishUnsafe(producer, values) > 0) Atomics.pause()
+    RingNumbers.publishBlockingUnsafe(producer, values, WaitStrategy.park)
     return next + batch
   })
 }

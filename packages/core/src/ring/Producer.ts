@@ -188,16 +188,27 @@ export class Producer<A> {
    * `WouldBlockEventLoop` unless the ring was attached with role `dedicated`.
    */
   publishBlockingUnsafe(n: number, write: Write<A>, strategy: WaitStrategy): boolean {
+    this.checkRole()
+    const answer = this.publishUnsafe(n, write)
+    return answer > 0 ? this.blockUnsafe(n, strategy, () => this.publishUnsafe(n, write)) : answer === 0
+  }
+
+  /** @internal */
+  checkRole(): void {
     if (this.ring.role !== "dedicated") throw new WouldBlockEventLoop({ call: "publishBlockingUnsafe" })
+  }
+
+  /** Blocks this thread until `step` publishes `n` records; it answers as `publishUnsafe`. @internal */
+  blockUnsafe(n: number, strategy: WaitStrategy, step: () => number): boolean {
     if (this.wait?.strategy !== strategy) this.wait = new BlockingWait(strategy)
     for (;;) {
-      const answer = this.publishUnsafe(n, write)
-      if (answer <= 0) return answer === 0
       this.wait.until(
         this.bed,
         () => Claim.hasAnswer(this.core, n),
         (asleep) => Tally.markParked(this.ring.core, this.core.line + Layout.PRODUCER_PARKED, asleep)
       )
+      const answer = step()
+      if (answer <= 0) return answer === 0
     }
   }
 }

@@ -10,6 +10,7 @@
  */
 import * as Effect from "effect/Effect"
 import type { NumberArray, Record, View } from "../memory/Record.ts"
+import type { WaitStrategy } from "../memory/WaitStrategy.ts"
 import * as Consumer from "./Consumer.ts"
 import * as Read from "./internal/read.ts"
 import * as Producer from "./Producer.ts"
@@ -59,6 +60,26 @@ export const publishUnsafe = <A>(producer: Producer.Producer<A>, values: NumberA
     copy(values, 0, numbers, base + slot * width, left)
     copy(values, left, numbers, base, values.length - left)
   })
+}
+
+/**
+ * As `publishUnsafe`, blocking this thread while there is no room: `false` if the ring is closed. Throws `WouldBlockEventLoop` too, unless
+ * the ring was attached with role `dedicated`.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const publishBlockingUnsafe = <A>(
+  producer: Producer.Producer<A>,
+  values: NumberArray,
+  strategy: WaitStrategy
+): boolean => {
+  producer.checkRole()
+  const answer = publishUnsafe(producer, values)
+  if (answer <= 0) return answer === 0
+  return producer.blockUnsafe(values.length / producer.ring.record.width, strategy, () =>
+    publishUnsafe(producer, values)
+  )
 }
 
 /**

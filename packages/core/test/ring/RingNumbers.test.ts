@@ -1,8 +1,9 @@
 /**
  * Records that are numbers of one kind, moved as runs.
  */
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, it, vi } from "@effect/vitest"
 import * as Record from "@selvedge/core/memory/Record"
+import * as WaitStrategy from "@selvedge/core/memory/WaitStrategy"
 import * as Consumer from "@selvedge/core/ring/Consumer"
 import * as Producer from "@selvedge/core/ring/Producer"
 import * as Ring from "@selvedge/core/ring/Ring"
@@ -121,6 +122,30 @@ describe("runs of numbers", () => {
       assert.strictEqual(yield* RingNumbers.take(consumer, into), 3)
       assert.strictEqual(yield* RingNumbers.take(consumer, into), 1)
       assert.strictEqual((yield* Effect.flip(RingNumbers.take(consumer, into)))._tag, "RingClosed")
+    }).pipe(Effect.scoped, Effect.provide(local))
+  )
+
+  it.effect("are published by a thread of their own, which blocks, and by no other [R2] [R10] [R12]", () =>
+    Effect.gen(function* () {
+      const fibers = yield* Producer.make(yield* pairRing())
+      assert.throws(() => RingNumbers.publishBlockingUnsafe(fibers, pairs(0, 1), WaitStrategy.spin), /role "dedicated"/)
+      assert.strictEqual((yield* RingSnapshot.snapshot(fibers.ring)).claimed, 0)
+      const ring = yield* pairRing({ capacity: 4, role: "dedicated" })
+      const producer = yield* Producer.make(ring)
+      const consumer = yield* Consumer.make(ring, { id: "a" })
+      const into = new Float64Array(8)
+      // What is to be waited for happens between two looks.
+      const between = vi.spyOn(Atomics, "pause").mockImplementation(() => {
+        // If it waits for nothing, it is to end.
+        if (RingNumbers.takeUnsafe(consumer, into) === 0) Effect.runSync(Ring.close(ring))
+      })
+      yield* Effect.addFinalizer(() => Effect.sync(() => between.mockRestore()))
+      for (let n = 0; n < 20; n += 2) {
+        assert.isTrue(RingNumbers.publishBlockingUnsafe(producer, pairs(n, n + 2), WaitStrategy.spin))
+      }
+      assert.isAbove(between.mock.calls.length, 3)
+      yield* Ring.close(ring)
+      assert.isFalse(RingNumbers.publishBlockingUnsafe(producer, pairs(0, 1), WaitStrategy.spin))
     }).pipe(Effect.scoped, Effect.provide(local))
   )
 
