@@ -50,6 +50,11 @@ export const declared = {
     max: 2 ** 36
   }),
   restarts: Setting.integer("GATEWAY_RESTARTS", "restarts", { default: 3, min: 0, max: 1e6 }),
+  roomWithin: Setting.duration("GATEWAY_ROOM_WITHIN", "roomWithin", {
+    default: "10 seconds",
+    min: "10 millis",
+    max: "1 hour"
+  }),
   bufferedEvents: Setting.integer("GATEWAY_BUFFERED_EVENTS", "bufferedEvents", { default: 16_384, min: 1, max: 1e6 }),
   maxKeys: Setting.integer("GATEWAY_MAX_KEYS", "maxKeys", { default: 100_000, min: 1, max: 1e7 }),
   maxLineBytes: Setting.integer("GATEWAY_MAX_LINE_BYTES", "maxLineBytes", { default: 16_384, min: 64, max: 1_048_576 }),
@@ -105,6 +110,8 @@ export interface Shape {
   readonly restarts: number
   /** Events between a request and a snapshot, the next power of two of them; a full ring slows the senders down. */
   readonly bufferedEvents: number
+  /** A sender waits for room for so long, and is refused then. */
+  readonly roomWithin: Duration.Duration
   readonly maxKeys: number
   readonly maxLineBytes: number
   readonly maxBodyBytes: number
@@ -149,6 +156,7 @@ export class Settings extends Context.Service<Settings, Shape>()("gateway/Settin
       whenUnusable: yield* declared.whenUnusable.resolve(undefined),
       snapshotEvery: yield* declared.snapshotEvery.resolve(undefined),
       streamEvery: yield* declared.streamEvery.resolve(undefined),
+      roomWithin: yield* declared.roomWithin.resolve(undefined),
       bufferedEvents: yield* declared.bufferedEvents.resolve(undefined),
       maxKeys: yield* declared.maxKeys.resolve(undefined),
       maxLineBytes: yield* declared.maxLineBytes.resolve(undefined),

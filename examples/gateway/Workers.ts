@@ -7,14 +7,18 @@
  */
 import { type Container, type ContainerError, Lifecycle, Producer, type Statistics } from "@selvedge/core"
 import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import type { Event } from "./Event.ts"
 import { Events } from "./events.ts"
 import * as Fleet from "./fleet.ts"
+import * as Room from "./Room.ts"
 import { Settings } from "./Settings.ts"
 import { shardOf } from "./worker/EventRecord.ts"
+import { CANNOT_STORE } from "./worker/Share.ts"
 import * as Ask from "./worker/requests.ts"
 import * as StoreRest from "./worker/storeRest.ts"
 
@@ -28,8 +32,10 @@ export class Workers extends Context.Service<
   Pick<Fleet.Fleet, "restart" | "reload" | "scale"> & {
     /** What each line is, in their order. */
     readonly parse: (lines: ReadonlyArray<string>) => Effect.Effect<ReadonlyArray<Parsed>, ContainerError.RequestFailed>
-    /** Waits for room in the ring. `false`: it is too late, none of them was taken. */
-    readonly publish: (events: ReadonlyArray<Event>) => Effect.Effect<boolean>
+    /** Waits for room in the ring. */
+    readonly publish: (events: ReadonlyArray<Event>) => Effect.Effect<Room.Taken>
+    /** Why events would be refused now, although the gateway does not stop. */
+    readonly obstacle: Effect.Effect<Option.Option<string>>
     /** What every worker has counted, at least of what was published before; with its `n` greatest rows. */
     readonly summaries: (n: number) => Effect.Effect<ReadonlyArray<Ask.Summary>, Failed>
     /** Ends a thread of a parser in the middle of what it does; only where `DEMO_KILLABLE` says so. */
@@ -41,9 +47,6 @@ export class Workers extends Context.Service<
     }>
   }
 >()("gateway/Workers") {}
-
-/** So many events are published at a time; a request with more waits in between. */
-const BATCH = 256
 
 /** A worker that died, or is replaced, is back within a second; what is asked meanwhile waits for it. */
 const UNTIL_BACK = Schedule.max([Schedule.spaced("10 millis"), Schedule.recurs(1_000)])
@@ -64,18 +67,23 @@ const make = Effect.gen(function* () {
   const { counting, parsing, ...operations } = yield* Fleet.make
   yield* Lifecycle.onFlush("last snapshots", Effect.provideService(StoreRest.storeRest(ring), Settings, settings))
 
-  const publish = (events: ReadonlyArray<Event>): Effect.Effect<boolean> =>
-    Producer.publishWith(producer, events.length, (slot, at) => {
+  const room = Room.make(producer, settings.roomWithin)
+  const publish = (events: ReadonlyArray<Event>): Effect.Effect<Room.Taken> =>
+    room.publish(events.length, (slot, at) => {
       const { key, value } = events[at]!
       slot.number = ++number
       slot.value = value
       slot.shard = shardOf(key, workers)
       slot.key = key
-    }).pipe(
-      Effect.as(true),
-      Effect.catchTag("RingClosed", () => Effect.succeed(false)),
-      Effect.orDie
-    )
+    })
+  /** Those that count say themselves what keeps them from storing. */
+  const obstacle = Effect.gen(function* () {
+    if (!(yield* room.isFull)) return Option.none()
+    const rows = yield* counting.status
+    const told = rows.flatMap(({ role, text }) => (role === "Serving" && text?.startsWith(CANNOT_STORE) ? [text] : []))
+    const roomFor = `no room for events for ${Duration.format(settings.roomWithin)}`
+    return Option.some([roomFor, ...new Set(told)].join("; "))
+  })
   /** One shard's summary, once its worker has seen an event; what was told before is never taken back. */
   const summary = (serviceOrdinal: number, n: number, from: number) =>
     counting
@@ -91,14 +99,8 @@ const make = Effect.gen(function* () {
         schedule: UNTIL_BACK,
         while: mayComeBack
       }),
-    publish: (events) =>
-      Effect.gen(function* () {
-        const batch = Math.min(BATCH, ring.capacity)
-        for (let at = 0; at < events.length; at += batch) {
-          if (!(yield* publish(events.slice(at, at + batch)))) return false
-        }
-        return true
-      }),
+    publish,
+    obstacle,
     summaries: (n) =>
       Effect.suspend(() => {
         const from = number

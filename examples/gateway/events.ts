@@ -12,7 +12,15 @@
  *
  * A space is named after the database, so two gateways cannot be started for one database by mistake.
  */
-import { DumpSources, Ring, RingSnapshot, SharedMemory, type WorkerContext, WorkerRegions } from "@selvedge/core"
+import {
+  DumpSources,
+  Ring,
+  RingSnapshot,
+  Setting,
+  SharedMemory,
+  type WorkerContext,
+  WorkerRegions
+} from "@selvedge/core"
 import { MappedMemory, type MappingError } from "@selvedge/node"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
@@ -151,6 +159,20 @@ const layerMapped = Layer.effect(
 /** Whatever was there is stored, or of an earlier boot: memory that was lost with the machine. */
 const isOfEarlierBoot = (error: MappingError.FileRefused): boolean => error.differs === "boot"
 
+/** A directory that cannot be used is the setting's fault, and says so. */
+const ofTheSetting = (
+  directory: string,
+  error: MappingError.FileRefused
+): MappingError.FileRefused | Setting.InvalidSetting =>
+  error.differs === "directory"
+    ? new Setting.InvalidSetting({
+        option: "memory",
+        variable: "GATEWAY_MEMORY",
+        value: `${JSON.stringify(directory)} (${error.found})`,
+        allowed: error.wanted
+      })
+    : error
+
 const layerProcesses = Layer.unwrap(
   Effect.gen(function* () {
     const settings = yield* Settings
@@ -162,7 +184,9 @@ const layerProcesses = Layer.unwrap(
         Effect.catchTag("FileRefused", (error) => (isOfEarlierBoot(error) ? Effect.void : Effect.fail(error)))
       )
     }
-    return Layer.provide(layerMapped, MappedMemory.layerMapped({ ...place, leftovers: "replace" }))
+    return Layer.provide(layerMapped, MappedMemory.layerMapped({ ...place, leftovers: "replace" })).pipe(
+      Layer.catchTag("FileRefused", (error) => Layer.effectContext(Effect.fail(ofTheSetting(place.directory, error))))
+    )
   })
 )
 

@@ -9,12 +9,14 @@
  * | 200    | at least one line was good, or there were none  |
  * | 400    | all lines were bad                              |
  * | 413    | the body was too large; lines before were kept  |
- * | 503    | the gateway stops; the answer says what was kept |
+ * | 503    | the gateway stops, or has no room (`Retry-After`); the answer says what was kept, and from which line on nothing was |
  */
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import type { Event } from "../Event.ts"
 import { type Line, Lines } from "../Lines.ts"
@@ -30,7 +32,7 @@ interface Answer {
   rejected: number
   readonly problems: Array<{ readonly line: number; readonly why: string }>
   /** Why the rest of the body was not looked at. */
-  stopped?: { readonly status: 413 | 503; readonly why: string }
+  stopped?: { readonly status: 413 | 503; readonly why: string; readonly retryAfter?: number }
 }
 
 const ingest = Effect.gen(function* () {
@@ -49,7 +51,11 @@ const ingest = Effect.gen(function* () {
     Stream.runForEach((chunk) => takeAll(lines.push(chunk), answer))
   )
   if (answer.stopped === undefined) yield* takeAll(lines.end(), answer)
-  return HttpServerResponse.jsonUnsafe({ ...answer, stopped: answer.stopped?.why }, { status: statusOf(answer) })
+  const retryAfter = answer.stopped?.retryAfter
+  return HttpServerResponse.jsonUnsafe(
+    { ...answer, stopped: answer.stopped?.why },
+    { status: statusOf(answer), headers: retryAfter === undefined ? {} : { "retry-after": String(retryAfter) } }
+  )
 })
 
 /** All lines of a chunk: what is no line for a worker is told here, the rest by whoever parsed it. */
@@ -60,19 +66,37 @@ const takeAll = Effect.fnUntraced(function* (lines: ReadonlyArray<Line>, answer:
   const texts = lines.flatMap((line) => ("text" in line ? [line.text] : []))
   const parsed = texts.length === 0 ? [] : yield* workers.parse(texts)
   const events: Array<Event> = []
+  const numbers: Array<number> = []
+  const problems: Array<{ readonly line: number; readonly why: string }> = []
   let at = 0
   for (const line of lines) {
     const found = "text" in line ? parsed[at++]! : line
-    if ("event" in found) events.push(found.event)
-    else tellProblem(answer, line.number, found.problem)
+    if ("problem" in found) problems.push({ line: line.number, why: found.problem })
+    else {
+      events.push(found.event)
+      numbers.push(line.number)
+    }
   }
-  if (yield* workers.publish(events)) answer.accepted += events.length
-  else answer.stopped = { status: 503, why: `the gateway stopped before line ${first.number}` }
+  const { refused, taken } = yield* workers.publish(events)
+  answer.accepted += taken
+  // Nothing is told of lines that have to be sent again.
+  const end = refused === undefined ? Infinity : numbers[taken]!
+  for (const problem of problems) if (problem.line < end) tellProblem(answer, problem)
+  if (refused !== undefined) answer.stopped = yield* whyNot(refused, end)
 })
 
-const tellProblem = (answer: Answer, line: number, why: string): void => {
+/** What a sender is told whose lines, from this one on, were not taken. */
+const whyNot = Effect.fnUntraced(function* (refused: "stopping" | "no room", line: number) {
+  if (refused === "stopping") return { status: 503, why: `the gateway stopped before line ${line}` } as const
+  const { roomWithin } = yield* Settings
+  const obstacle = Option.getOrElse(yield* Workers.use(({ obstacle }) => obstacle), () => "no room for events")
+  const retryAfter = Math.ceil(Duration.toSeconds(roomWithin))
+  return { status: 503, why: `${obstacle}: nothing was taken from line ${line} on`, retryAfter } as const
+})
+
+const tellProblem = (answer: Answer, problem: Answer["problems"][number]): void => {
   answer.rejected++
-  if (answer.problems.length < MAX_PROBLEMS) answer.problems.push({ line, why })
+  if (answer.problems.length < MAX_PROBLEMS) answer.problems.push(problem)
 }
 
 const statusOf = ({ accepted, rejected, stopped }: Answer): number =>

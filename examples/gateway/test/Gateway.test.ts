@@ -5,10 +5,13 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as HttpServer from "effect/http/HttpServer"
+import * as Schedule from "effect/Schedule"
 import { spawnSync } from "node:child_process"
+import { mkdirSync, rmdirSync, writeFileSync } from "node:fs"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { follow } from "../demo/http.ts"
+import * as Arguments from "../Arguments.ts"
 import * as Gateway from "../Gateway.ts"
 import { folder, withEnvironment } from "./support.ts"
 
@@ -43,14 +46,35 @@ const ask = (url: string, init?: RequestInit) =>
 const until = (isSo: () => boolean): Effect.Effect<void> =>
   Effect.suspend(() => (isSo() ? Effect.void : Effect.andThen(Effect.sleep("2 millis"), until(isSo))))
 
+interface Answer {
+  readonly accepted: number
+  readonly rejected: number
+  readonly problems: ReadonlyArray<unknown>
+  readonly stopped: string
+}
+
 const post = (url: string, body: string) => ask(`${url}/ingest`, { method: "POST", body })
 
 describe("the gateway", () => {
+  it("refuses an argument that cannot be, and says what was wanted and found", () => {
+    const refused = (...args: ReadonlyArray<string>) => Arguments.read(args)
+    assert.strictEqual(refused("--threads=0"), 'wanted --threads 1 to 64, found "0"')
+    assert.strictEqual(refused("--processes", "1.5"), 'wanted --processes 1 to 64, found "1.5"')
+    assert.strictEqual(refused("--processes", ""), 'wanted --processes 1 to 64, found ""')
+    assert.match(String(refused("--threads")), /^wanted .*--threads N.*, found "--threads"$/)
+    assert.match(String(refused("--plant=x")), /^wanted .*--plant=block\|.*, found --plant="x"$/)
+    assert.match(String(refused("serve", "--threads=2")), /^wanted .*, found "serve" "--threads=2"$/)
+    assert.deepStrictEqual(refused("--threads=2", "--plant=long"), {
+      plant: "long",
+      variables: { GATEWAY_THREADS: "2" }
+    })
+  })
+
   it("refuses arguments in one line: it has none", () => {
     const main = new URL("../main.ts", import.meta.url).pathname
     const args = ["--conditions=@selvedge/source", "--no-warnings", main, "--port"]
     const { status, stderr } = spawnSync(process.execPath, args, { encoding: "utf8" })
-    assert.notStrictEqual(status, 0)
+    assert.strictEqual(status, 2)
     assert.match(stderr, /^gateway: wanted .+, found "--port"\n$/)
   })
 
@@ -113,6 +137,46 @@ describe("the gateway", () => {
       yield* until(() => clients.every((client) => client.ending() !== undefined))
       for (const client of clients) assert.deepStrictEqual([client.ending(), client.last()?.events], ["bye", 1])
     }).pipe(Effect.scoped)
+  )
+
+  it.live(
+    "refuses what it has no room for, says so at /ready, and takes it again as soon as it can be stored [S5]",
+    () =>
+      Effect.gen(function* () {
+        const directory = yield* folder
+        const { stop, url } = yield* start({
+          GATEWAY_DB: `${directory}/gateway.sqlite`,
+          GATEWAY_PARSERS: "1",
+          GATEWAY_WORKERS: "1",
+          GATEWAY_BUFFERED_EVENTS: "64",
+          GATEWAY_ROOM_WITHIN: "200ms",
+          GATEWAY_SNAPSHOT_EVERY: "1 hour"
+        })
+        const pause = Schedule.spaced("10 millis")
+        const readiness = (until: (found: { readonly status: number; readonly text: string }) => boolean) =>
+          Effect.repeat(ask(`${url}/ready`), { schedule: pause, until })
+        // As good as a full disk: SQLite cannot make its journal.
+        const journal = `${directory}/gateway.0.sqlite-journal`
+        mkdirSync(journal)
+        const line = '{"key":"a","value":1}\n'
+        const init = { method: "POST", body: `${line.repeat(80)}bad\n${line.repeat(19)}bad` }
+        const refused = yield* Effect.promise(() => fetch(`${url}/ingest`, init))
+        assert.deepStrictEqual([refused.status, refused.headers.get("retry-after")], [503, "1"])
+        const answer = (yield* Effect.promise(() => refused.json())) as Answer
+        assert.deepStrictEqual([answer.accepted, answer.rejected, answer.problems], [64, 0, []])
+        assert.match(answer.stopped, /^no room for events for 200ms.*: nothing was taken from line 65 on$/)
+        const why = yield* readiness(({ text }) => text.includes("cannot store shard 0"))
+        assert.strictEqual(why.status, 503)
+        assert.match(
+          why.text,
+          /^not ready: no room for events for 200ms; cannot store shard 0: the snapshot could not be/
+        )
+        rmdirSync(journal)
+        yield* readiness(({ status }) => status === 200)
+        assert.include((yield* post(url, line.repeat(36))).text, '"accepted":36')
+        assert.include((yield* ask(`${url}/top`)).text, '"events":100')
+        assert.strictEqual((yield* stop).exitCode, 0)
+      }).pipe(Effect.scoped)
   )
 
   it.live("is operated by those who know the token, and by nobody where there is none [W11] [W14]", () =>
@@ -189,7 +253,14 @@ describe("the gateway", () => {
       const secret = yield* failure({ GATEWAY_OPERATOR_TOKEN: "too short" })
       assert.match(secret, /^1 GATEWAY_OPERATOR_TOKEN .* 16 to 256 .* found 9 characters$/)
       assert.match(yield* failure({ GATEWAY_SNAPSHOT_EVERY: "soon" }), /^1 GATEWAY_SNAPSHOT_EVERY .* found "soon"$/)
+      // Folders that cannot be written to, for whoever runs this.
       assert.match(yield* failure({ GATEWAY_DB: "/proc/none/x" }), /^1 GATEWAY_DB \/proc\/none\/x.0 cannot be used: /)
+      writeFileSync(`${database}.file`, "")
+      const memory = yield* failure({ GATEWAY_PROCESSES: "1", GATEWAY_MEMORY: `${database}.file/x` })
+      assert.match(
+        memory,
+        /^1 GATEWAY_MEMORY .*: wanted a directory it can be made in, found ".*\.file\/x" \(ENOTDIR\)$/
+      )
     }).pipe(Effect.scoped)
   )
 })

@@ -2,89 +2,14 @@
  * Two lives of one shard at the same time, over a real ring and real files, in virtual time.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Producer, Ring, SharedMemory, ShutdownReason, ShutdownToken, Waking } from "@selvedge/core"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
-import * as Layer from "effect/Layer"
-import * as Scope from "effect/Scope"
-import * as TestClock from "effect/testing/TestClock"
+import * as Scheduler from "effect/Scheduler"
 import { Settings } from "../Settings.ts"
 import * as SnapshotFile from "../SnapshotFile.ts"
 import { Table } from "../Table.ts"
-import { EventRecord, shardOf } from "../worker/EventRecord.ts"
-import * as Shard from "../worker/Shard.ts"
+import { shardOf } from "../worker/EventRecord.ts"
 import { storeRest } from "../worker/storeRest.ts"
-import { folder, withEnvironment } from "./support.ts"
-
-const SHARDS = 2
-/** Keys of either shard. */
-const keys = Array.from({ length: 40 }, (_, at) => `key ${at}`)
-
-/** A ring with a life of every shard but 0, and a hand on everything else. */
-const stage = Effect.gen(function* () {
-  const path = `${yield* folder}/gateway.sqlite`
-  const env = { GATEWAY_DB: path, GATEWAY_WORKERS: String(SHARDS), GATEWAY_SNAPSHOT_EVERY: "1 hour" }
-  const settings = yield* Settings.make.pipe(withEnvironment(env))
-  const ring = yield* Ring.make({ record: EventRecord, capacity: 256, maxConsumers: SHARDS, vacantGrace: "1 hour" })
-  const producer = yield* Producer.make(ring)
-  let number = 0
-
-  /** Begins a life, as a worker does. */
-  const begin = Effect.fnUntraced(function* (shard: number) {
-    const scope = yield* Scope.make()
-    const token = yield* Scope.provide(ShutdownToken.make, scope)
-    const handle = yield* Ring.handle(ring)
-    const own = yield* Ring.attach(handle, { record: EventRecord }).pipe(Scope.provide(scope))
-    const { summarize, work } = yield* Shard.make(own, shard).pipe(
-      Effect.provideService(Settings, settings),
-      Scope.provide(scope)
-    )
-    const fiber = yield* Effect.forkChild(Effect.provideService(work, ShutdownToken.ShutdownToken, token))
-    yield* settle
-    // What the container does after every life.
-    const bury = Effect.andThen(Scope.close(scope, Exit.void), Ring.recover(ring, handle.owner))
-    return {
-      tell: ShutdownToken.request(ShutdownReason.Requested({ by: "test" })).pipe(
-        Effect.provideService(ShutdownToken.ShutdownToken, token),
-        Effect.andThen(settle)
-      ),
-      hasEnded: () => fiber.pollUnsafe() !== undefined,
-      /** It ends by itself, and its end is seen. */
-      end: Effect.andThen(Fiber.join(fiber), Effect.andThen(bury, settle)),
-      /** Its end is seen, and nobody has had the time to look at its seat. */
-      kill: Effect.andThen(Fiber.interrupt(fiber), bury),
-      /** What it has counted; none if the shard is not its own. */
-      counted: Effect.match(summarize(9), { onFailure: () => undefined, onSuccess: ({ events }) => events })
-    }
-  })
-
-  /** Acknowledges an event of every key; how many of them are of a shard. */
-  const publish = Effect.fnUntraced(function* (shard: number) {
-    yield* Producer.publishWith(producer, keys.length, (slot, at) => {
-      const key = keys[at]!
-      slot.number = ++number
-      slot.value = at
-      slot.shard = shardOf(key, SHARDS)
-      slot.key = key
-    })
-    yield* settle
-    return keys.filter((key) => shardOf(key, SHARDS) === shard).length
-  })
-  /** What the file of a shard has. */
-  const stored = (shard: number) =>
-    Effect.scoped(
-      Effect.map(SnapshotFile.open(settings.fileOf(shard), SHARDS), ({ restored }) =>
-        restored.reduce((sum, { count }) => sum + count, 0)
-      )
-    )
-  return { begin, publish, stored, ring, settings }
-})
-
-/** Longer than between two looks at a seat. */
-const settle = TestClock.adjust("25 millis")
-
-const surroundings = Layer.merge(SharedMemory.layerThread, Waking.layerLocal)
+import { keys, settle, SHARDS, stage, stageOf, surroundings } from "./stage.ts"
 
 describe("a shard that is handed over", () => {
   it.effect("is counted by one life at a time, and its successor is there before its predecessor goes [W11]", () =>
@@ -226,4 +151,23 @@ describe("a shard that is handed over", () => {
       assert.strictEqual((yield* stored(0)) + (yield* stored(1)), 3 * keys.length)
     }).pipe(Effect.scoped, Effect.provide(surroundings))
   )
+
+  for (const ends of ["is killed", "is told to stop"] as const) {
+    it.effect(`loses nothing and doubles nothing when a life of it ${ends}, wherever its fibers yield [W2] [W11]`, () =>
+      Effect.gen(function* () {
+        const { begin, publish } = yield* stageOf("50 millis")
+        // From here on the ring keeps what nobody counts.
+        yield* (yield* begin(0)).kill
+        let published = 0
+        for (let ops = 3; ops <= 24; ops++) {
+          const life = yield* begin(0).pipe(Effect.provideService(Scheduler.MaxOpsBeforeYield, ops))
+          for (let i = 0; i < 5; i++) published += yield* publish(0)
+          yield* ends === "is killed" ? life.kill : Effect.andThen(life.tell, life.end)
+          const next = yield* begin(0)
+          assert.strictEqual(yield* next.counted, published, `with ${ops} steps between two turns`)
+          yield* next.kill
+        }
+      }).pipe(Effect.scoped, Effect.provide(surroundings))
+    )
+  }
 })

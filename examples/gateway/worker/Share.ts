@@ -8,9 +8,11 @@
  *   take a batch ─▶ count ─▶ … every so often: transaction(rows, number) ─▶ commit the position
  * ```
  */
-import { Consumer, type RingError, RingSnapshot, ShutdownToken } from "@selvedge/core"
+import { Consumer, type RingError, RingSnapshot, ShutdownToken, WorkerStatus } from "@selvedge/core"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Semaphore from "effect/Semaphore"
 import type * as Scope from "effect/Scope"
 import { Settings } from "../Settings.ts"
 import type { SnapshotFailed, SnapshotUnusable } from "../SnapshotError.ts"
@@ -21,6 +23,12 @@ import type { Seat } from "./handover.ts"
 import type { Summary } from "./requests.ts"
 
 const BATCH = 256
+
+/** What a worker's text begins with while its shard cannot be stored. */
+export const CANNOT_STORE = "cannot store"
+
+/** A shard that could not be stored is tried again this soon, however seldom it is stored else. */
+const AGAIN = Duration.seconds(1)
 
 type Failure = SnapshotFailed | RingError.RingClosed | RingError.Detached | RingError.InvalidArgument
 
@@ -53,20 +61,41 @@ export const restore = Effect.fnUntraced(function* (
     }
     counted = seat.position
   }
+  /** A fiber may have to yield between any two steps; what is counted between transaction and commit would be committed and not stored. */
+  const alone = Semaphore.withPermits(yield* Semaphore.make(1), 1)
   const store = Effect.uninterruptible(
     Effect.andThen(
       Effect.suspend(() => file.write(table, number)),
       Effect.suspend(() => Consumer.commit(seat, counted))
     )
   )
-  const storeOrTell = Effect.catchTag(store, "SnapshotFailed", (problem) => Effect.logWarning(problem.message))
+  const { text } = yield* WorkerStatus.WorkerStatus
+  /** Told once when it begins and once when it ends, not with every attempt. */
+  let obstacle: string | undefined
+  const storeOrTell = Effect.matchEffect(store, {
+    onFailure: (problem) => {
+      if (problem._tag !== "SnapshotFailed") return Effect.fail(problem)
+      if (problem.message === obstacle) return Effect.void
+      obstacle = problem.message
+      return Effect.andThen(Effect.logWarning(obstacle), text(`${CANNOT_STORE} shard ${shard}: ${obstacle}`))
+    },
+    onSuccess: () => {
+      if (obstacle === undefined) return Effect.void
+      obstacle = undefined
+      return Effect.andThen(Effect.logInfo(`shard ${shard} is stored again`), text(`counts shard ${shard}`))
+    }
+  })
   // Senders wait for room, and room comes with the commit.
   const isHalfFull = (): boolean => counted - seat.committedAt >= seat.ring.capacity / 2
   const take = Effect.uninterruptibleMask((restore) =>
-    Effect.flatMap(restore(Consumer.takeBatch(seat, BATCH)), (records) => {
-      add(records)
-      return isHalfFull() ? storeOrTell : Effect.void
-    })
+    Effect.flatMap(restore(Consumer.takeBatch(seat, BATCH)), (records) =>
+      alone(
+        Effect.suspend(() => {
+          add(records)
+          return isHalfFull() ? storeOrTell : Effect.void
+        })
+      )
+    )
   )
   const takeOne = Effect.uninterruptible(
     Effect.tap(Consumer.tryTake(seat), (record) => Effect.sync(() => add(Option.toArray(record))))
@@ -75,9 +104,12 @@ export const restore = Effect.fnUntraced(function* (
   const takeRest = Effect.flatMap(RingSnapshot.snapshot(seat.ring), ({ claimed }) =>
     Effect.repeat(takeOne, { while: (taken) => Option.isSome(taken) && seat.position < claimed })
   )
-  const finish = Effect.andThen(takeRest, store)
-  const storing = Effect.forever(Effect.andThen(Effect.sleep(snapshotEvery), storeOrTell))
-  const count = Effect.raceFirst(Effect.forever(take), storing).pipe(
+  // Told to stop between taking and counting: what was taken is left to whoever comes next, who begins at the committed position.
+  const finish = Effect.suspend(() => (seat.position === counted ? Effect.andThen(takeRest, store) : store))
+  const storing = Effect.forever(Effect.andThen(Effect.sleep(snapshotEvery), alone(storeOrTell)))
+  const again = Effect.suspend(() => (obstacle === undefined ? Effect.void : alone(storeOrTell)))
+  const storingAgain = Effect.forever(Effect.andThen(Effect.sleep(AGAIN), again))
+  const count = Effect.raceFirst(Effect.forever(take), Effect.raceFirst(storing, storingAgain)).pipe(
     ShutdownToken.runUntilDraining,
     Effect.andThen(finish)
   )

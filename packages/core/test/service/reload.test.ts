@@ -110,6 +110,39 @@ describe("SIGHUP with a reload handler", () => {
     })
   )
 
+  it.effect("that fails because the service stops is given up, and nobody is told that the service goes on [S6]", () =>
+    Effect.gen(function* () {
+      const { handler } = counting(Effect.andThen(Effect.sleep("1 second"), Effect.fail("the workers stop")))
+      const { outcome, stage } = yield* play(Layer.empty, { onReload: handler }, (stage) =>
+        Effect.andThen(hup(stage), sigterm(stage))
+      )
+      const told = stage.lines.filter(({ text }) => text.startsWith("reload "))
+      assert.deepStrictEqual(
+        told.map(({ level, text }) => [level, text]),
+        [["Info", "reload given up, the service stops: the workers stop"]]
+      )
+      assert.strictEqual(outcome.exitCode, 0)
+    })
+  )
+
+  it.effect("that comes a hundred times in one turn, and again and again, makes one more each time [S6]", () =>
+    Effect.gen(function* () {
+      const { handler, seen } = counting(Effect.sleep("1 second"))
+      const { outcome } = yield* play(Layer.empty, { onReload: handler }, (stage) =>
+        Effect.gen(function* () {
+          for (let i = 0; i < 100; i++) {
+            yield* hup(stage)
+            yield* pass(10)
+          }
+          yield* pass(5000)
+          assert.deepStrictEqual(seen, { begun: 2, ended: 2 })
+          yield* sigterm(stage)
+        })
+      )
+      assert.strictEqual(outcome.exitCode, 0)
+    })
+  )
+
   it.effect("that hangs is interrupted at the tasks' deadline and stands in the report [S8] [S9]", () =>
     Effect.gen(function* () {
       const { handler, seen } = counting(Effect.never)

@@ -78,14 +78,18 @@ export class Reload {
     })
   }
 
+  private told(exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> {
+    if (Exit.isSuccess(exit)) return Effect.logInfo("reloaded")
+    // What it was about to put in place is not wanted any more.
+    return this.options.isStopping()
+      ? Effect.logInfo(`reload given up, the service stops: ${Failure.oneLine(exit.cause)}`)
+      : Failure.log("reload failed; the service goes on as it was", exit.cause)
+  }
+
   private once(handler: Effect.Effect<unknown, unknown>): Effect.Effect<void> {
     return Effect.flatMap(Effect.exit(handler), (exit) => {
       this.failure = Exit.isSuccess(exit) ? undefined : Failure.oneLine(exit.cause)
-      return Effect.ignoreCause(
-        Exit.isSuccess(exit)
-          ? Effect.logInfo("reloaded")
-          : Failure.log("reload failed; the service goes on as it was", exit.cause)
-      )
+      return Effect.ignoreCause(this.told(exit))
     })
   }
 }
