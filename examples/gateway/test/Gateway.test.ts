@@ -4,6 +4,7 @@ import { Main, Signals } from "@selvedge/core"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
 import * as HttpServer from "effect/http/HttpServer"
 import * as Schedule from "effect/Schedule"
 import { spawnSync } from "node:child_process"
@@ -13,6 +14,8 @@ import type { AddressInfo } from "node:net"
 import { follow } from "../demo/http.ts"
 import * as Arguments from "../Arguments.ts"
 import * as Gateway from "../Gateway.ts"
+import * as Server from "../Server.ts"
+import { Settings } from "../Settings.ts"
 import { folder, withEnvironment } from "./support.ts"
 
 /** Starts the gateway; `stop` sends SIGTERM and gives the outcome. */
@@ -77,6 +80,22 @@ describe("the gateway", () => {
     assert.strictEqual(status, 2)
     assert.match(stderr, /^gateway: wanted .+, found "--port"\n$/)
   })
+
+  it.live("answers while it starts, and is not ready then [S8]", () =>
+    Effect.gen(function* () {
+      // Nobody serves: what a client meets while the workers are started.
+      const found: Array<string> = []
+      const outcome = yield* Main.run(Server.layer.pipe(Layer.provide(Settings.layer)), {
+        onStart: HttpServer.addressFormattedWith((url) =>
+          Effect.forEach([ask(`${url}/ready`), post(url, '{"key":"a","value":1}\n')], (answer) =>
+            Effect.map(answer, ({ status, text }) => void found.push(`${status} ${text}`))
+          )
+        ),
+        run: Effect.void
+      }).pipe(withEnvironment({ GATEWAY_PORT: "0" }))
+      assert.deepStrictEqual([outcome.exitCode, found], [0, ["503 starting\n", "503 starting\n"]])
+    })
+  )
 
   it.live("keeps good lines, tells bad ones by number, and has them all back after a restart [S5]", () =>
     Effect.gen(function* () {
