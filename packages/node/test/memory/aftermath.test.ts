@@ -13,7 +13,8 @@ import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import * as fs from "node:fs"
 import * as path from "node:path"
-import { joined } from "../../src/memory/internal/joining.ts"
+import * as Control from "../../src/memory/internal/control.ts"
+import { door, joined, taken } from "../../src/memory/internal/joining.ts"
 import * as Layout from "../../src/memory/internal/layout.ts"
 import type { Watcher } from "../../src/memory/internal/watcher.ts"
 import { Numbered } from "./fixtures/numbered.ts"
@@ -249,6 +250,27 @@ describe("a participant", () => {
         }),
       { maxParticipants: 64 }
     )
+  )
+
+  it.live("that cannot have a watcher is told so, and leaves a space only if it holds something [P2] [P5]", () =>
+    Effect.gen(function* () {
+      const directory = yield* freshDirectory
+      fs.mkdirSync(directory, { mode: 0o700 })
+      const file = path.join(directory, "test")
+      const native = yield* door
+      // What cannot be handed to a thread keeps it from being started.
+      const withoutWatcher = Effect.suspend(() =>
+        taken({ ...Control.own(native, file, 4, "adopt"), memory: (() => undefined) as never }, () => {})
+      )
+      const error = yield* Effect.flip(withoutWatcher)
+      assert.match(error.message, /wanted a watcher, found DataCloneError/)
+      assert.deepStrictEqual(fs.readdirSync(directory), [])
+      const owner = yield* participant(directory, "test", "ownFew", "2", "numbers")
+      yield* Effect.promise(() => owner.ready())
+      yield* Effect.promise(() => owner.kill())
+      yield* Effect.flip(withoutWatcher)
+      assert.deepStrictEqual(fs.readdirSync(directory), ["test", "test.1"])
+    }).pipe(Effect.scoped)
   )
 
   it.live("whose space is removed before it has a place waits for another one [P2]", () =>

@@ -17,6 +17,7 @@ import * as Files from "./files.ts"
 import * as Found from "./found.ts"
 import * as Layout from "./layout.ts"
 import * as Native from "./native.ts"
+import * as Regions from "./regionTable.ts"
 import { attempt, type SpaceError, underMutex } from "./attempts.ts"
 import { release, SpaceCore } from "./space.ts"
 import * as Watcher from "./watcher.ts"
@@ -112,7 +113,13 @@ export const taken = (
       }),
       ({ life, row }) => watched(control, row, life, look)
     ),
-    () => Effect.sync(() => release(control))
+    () => giveUp(control)
+  )
+
+/** F5. An owner that cannot take part after all leaves no space that holds nothing. */
+const giveUp = (control: Control.Control): Effect.Effect<void> =>
+  Effect.ignore(underMutex(control, () => control.isOwner && Regions.removeIfEmpty(control))).pipe(
+    Effect.ensuring(Effect.sync(() => release(control)))
   )
 
 /** Nobody takes part whose sleepers are not woken yet. */
@@ -122,16 +129,17 @@ const watched = (
   life: number,
   look: () => void
 ): Effect.Effect<SpaceCore, SpaceError | MappingUnavailable> =>
-  Effect.suspend(() => {
-    const watcher = Watcher.start(control, row, look, (error) => {
-      process.emitWarning(
-        `selvedge: the watcher of ${control.path} has ended, another one takes its place: ${String(error)}`
-      )
-    })
-    return Effect.tryPromise({
-      try: () => watcher.awake.then(() => new SpaceCore(control, row, life, watcher, look)),
-      catch: (error) => new MappingUnavailable({ reason: "refused", wanted: "a watcher", found: String(error) })
-    })
+  Effect.tryPromise({
+    try: async () => {
+      const watcher = Watcher.start(control, row, look, (error) => {
+        process.emitWarning(
+          `selvedge: the watcher of ${control.path} has ended, another one takes its place: ${String(error)}`
+        )
+      })
+      await watcher.awake
+      return new SpaceCore(control, row, life, watcher, look)
+    },
+    catch: (error) => new MappingUnavailable({ reason: "refused", wanted: "a watcher", found: String(error) })
   })
 
 /** How a core comes about, once the door is open and the name is a possible one. */

@@ -89,6 +89,19 @@ export const removeRegion = (control: Control, region: number): void => {
   }
 }
 
+/** Removes the space if nobody lives in it and there is no region. Its own row, that has not begun, does not count. Under the mutex. */
+export const removeIfEmpty = (control: Control): void => {
+  const { path, words } = control
+  for (let region = 0; region < Layout.REGIONS; region++) {
+    const state = words[Layout.regionWord(region)]
+    if (state === Layout.OPEN || state === Layout.MAKING) return
+  }
+  for (let row = 0; row < control.participants; row++) {
+    if (stateOf(control, row) === Layout.LIVE && !isDead(control, row)) return
+  }
+  if (Files.isStill(path, control.fd)) fs.unlinkSync(path)
+}
+
 /** The owner leaves: regions of the living stay with their makers, everything else is removed. Under the mutex. */
 export const removeSpace = (control: Control): void => {
   const { path, words } = control
