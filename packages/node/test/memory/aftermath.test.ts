@@ -260,7 +260,7 @@ describe("a participant", () => {
       const native = yield* door
       // What cannot be handed to a thread keeps it from being started.
       const withoutWatcher = Effect.suspend(() =>
-        taken({ ...Control.own(native, file, 4, "adopt"), memory: (() => undefined) as never }, () => {})
+        taken({ ...Control.own(native, file, 2, "adopt"), memory: (() => undefined) as never }, () => {})
       )
       const error = yield* Effect.flip(withoutWatcher)
       assert.match(error.message, /wanted a watcher, found DataCloneError/)
