@@ -13,13 +13,13 @@ describe("leaveProcess", () => {
     }
   })
 
+  // What goes on there takes minutes: one that waited for it would be killed before, and not end with its code.
   it("waits neither for the thread pool nor for a worker in native code, nor for a handle [S8]", async () => {
     for (const what of ["pool", "file", "worker", "handle"]) {
       const ended = await run("./leaving.ts", [what])
       assert.deepStrictEqual([ended.code, ended.signal, ended.stderr], [3, null, ""], what)
       assert.include(ended.stdout, "exit handler 3")
       assert.notInclude(ended.stdout, "ran out")
-      assert.isBelow(ended.lateMillis, 3000, what)
     }
   })
 

@@ -25,6 +25,7 @@
  *
  * @internal
  */
+import type { Times } from "./guardTimes.ts"
 import type { Abilities } from "./leaveProcess.ts"
 
 const REVISION = 0
@@ -64,6 +65,7 @@ export interface Memory {
 export interface ThreadData {
   readonly buffer: SharedArrayBuffer
   readonly abilities: Abilities
+  readonly times: Times
 }
 
 export const now = (): bigint => process.hrtime.bigint()

@@ -2,7 +2,7 @@
  * The guard thread: sleeps until the deadline in shared memory and ends a process whose main thread does not.
  *
  * It has no event loop to speak of and no Effect in it: whatever blocks the main thread must not reach it, and it must
- * be cheap to keep. Every step is measured from D, the deadline:
+ * be cheap to keep. Every step is measured from D, the deadline (`guardTimes.ts`):
  *
  * ```text
  *   armed      D               D+100                    D+250 at the latest   D+380   D+400
@@ -31,12 +31,10 @@ import { type Abilities, command } from "./leaveProcess.ts"
 import { startThread } from "./startThread.ts"
 
 const MILLI = 1_000_000n
-const GRACE = 100n * MILLI
-const VOICE = 250n * MILLI
-const LAST_LINE = 320n * MILLI
-const KILL = 400n * MILLI
 /** Being late by more than this is not a busy machine, it is a stopped process. */
 const STOPPED = 100n * MILLI
+
+const after = (millis: number): bigint => BigInt(millis) * MILLI
 
 /** `_exiting`: the main thread is in its `exit` handlers, and `process.exit` would not run ours. */
 const endMain = (exitCode: number, program: Abilities["program"]): string => `(() => {
@@ -87,21 +85,21 @@ const awaitDeadline = (memory: GuardMemory.Memory, data: GuardMemory.ThreadData)
       const woke = GuardMemory.now()
       passed = { deadline, base: woke - deadline > STOPPED ? woke : deadline }
     }
-    if (GuardMemory.sleep(memory, passed.base + GRACE, revision)) return passed.base
+    if (GuardMemory.sleep(memory, passed.base + after(data.times.grace), revision)) return passed.base
   }
 }
 
-const endProcess = (memory: GuardMemory.Memory, base: bigint, abilities: Abilities): void => {
+const endProcess = (memory: GuardMemory.Memory, base: bigint, { abilities, times }: GuardMemory.ThreadData): void => {
   GuardMemory.ask(memory, GuardMemory.REPORT)
-  const spoken = GuardMemory.waitSaid(memory, GuardMemory.REPORT, base + VOICE)
+  const spoken = GuardMemory.waitSaid(memory, GuardMemory.REPORT, base + after(times.voice))
   endThroughInspector(GuardMemory.read(memory).exitCode, abilities, spoken)
-  GuardMemory.pauseUntil(base + LAST_LINE)
+  GuardMemory.pauseUntil(base + after(times.lastLine))
   GuardMemory.ask(memory, GuardMemory.LAST_LINE)
-  GuardMemory.pauseUntil(base + KILL)
+  GuardMemory.pauseUntil(base + after(times.kill))
   process.kill(process.pid, "SIGKILL")
 }
 
 const data: GuardMemory.ThreadData = workerData
 const memory = GuardMemory.attach(data.buffer)
 const base = awaitDeadline(memory, data)
-if (base !== undefined) endProcess(memory, base, data.abilities)
+if (base !== undefined) endProcess(memory, base, data)

@@ -41,8 +41,11 @@ const write = (text: string): void => {
 
 const { buffer }: GuardMemory.ThreadData = workerData
 const memory = GuardMemory.attach(buffer)
-for (let asked = 0; ;) {
-  asked = GuardMemory.waitAsked(memory, asked)
-  write(textOf(memory, asked))
-  GuardMemory.said(memory, asked)
+for (let said = 0; ;) {
+  const asked = GuardMemory.waitAsked(memory, said)
+  // Each of them, also where this thread comes late and the last line is asked for already.
+  while (said < asked) {
+    write(textOf(memory, ++said))
+    GuardMemory.said(memory, said)
+  }
 }
