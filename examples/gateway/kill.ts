@@ -57,7 +57,7 @@ const killWorker = Effect.fnUntraced(function* ({ service, url }: UnderLoad.Star
   const isBack = Effect.map(UnderLoad.rowsOf(url), (rows) =>
     rows.some((row) => isIt(row) && row.generation > before && row.state === "Ready")
   )
-  yield* UnderLoad.until(`${who} to come back after kill ${turn}`, 30, isBack).pipe(
+  yield* UnderLoad.until(`${who} to come back after kill ${turn}`, 240, isBack).pipe(
     Effect.catchTag("Violated", ({ message }) =>
       Effect.flatMap(UnderLoad.rowsOf(url), (rows) =>
         Effect.fail(new UnderLoad.Violated({ message: `${message}; ${service.lastWord()}; ${JSON.stringify(rows)}` }))
@@ -72,6 +72,8 @@ const stage = Effect.fnUntraced(function* ({ processes, threads }: Options) {
   const memory = processes === 0 ? undefined : yield* UnderLoad.folder("kill", "/dev/shm")
   const env = {
     GATEWAY_RESTARTS: "1000000",
+    // Only those that are killed here end: a busy machine is no reason.
+    GATEWAY_HEALTH_TIMEOUT: "4 minutes",
     ...(memory === undefined
       ? {}
       : { GATEWAY_PROCESSES: String(processes), GATEWAY_THREADS: String(threads), GATEWAY_MEMORY: memory })
@@ -147,7 +149,10 @@ const patient = Effect.fnUntraced(function* (options: Options) {
 }, Effect.scoped)
 
 const impatient = Effect.fnUntraced(function* () {
-  const { service } = yield* start(`${yield* UnderLoad.folder("kill")}/gateway.sqlite`, {})
+  const { service } = yield* start(`${yield* UnderLoad.folder("kill")}/gateway.sqlite`, {
+    // A busy machine may not manage more of them within five seconds.
+    GATEWAY_RESTARTS: "0"
+  })
   const began = yield* Clock.currentTimeMillis
   const killing = Effect.gen(function* () {
     while (true) {
@@ -158,11 +163,11 @@ const impatient = Effect.fnUntraced(function* () {
   const { code } = yield* Effect.raceFirst(
     service.ended,
     Effect.timeoutOrElse(killing, {
-      duration: "30 seconds",
+      duration: "4 minutes",
       orElse: () => Effect.fail(new UnderLoad.Violated({ message: "the gateway did not give up" }))
     })
   )
-  yield* service.prints(/gives up.*wanted at most 3 restart\(s\) within 5000 ms/)
+  yield* service.prints(/gives up.*wanted at most 0 restart\(s\) within 5000 ms/)
   const wrong = code === 1 ? [] : [`exit code ${code} after giving up`]
   return { gaveUpAfterMillis: (yield* Clock.currentTimeMillis) - began, wrong }
 }, Effect.scoped)

@@ -37,7 +37,9 @@ const PARSERS = 2
 const CLIENTS = 2
 const PERIOD_MILLIS = 1000
 const RECYCLE_SECONDS = 5
-const GRACE_MILLIS = 15_000
+const GRACE_MILLIS = 120_000
+/** For an answer: a probe that is late on a busy machine is no failure of the gateway. */
+const TIMEOUT_MILLIS = 60_000
 const DRAIN_DELAY_MILLIS = 2_000
 
 const declared = {
@@ -104,8 +106,8 @@ const run = Effect.fnUntraced(function* (options: Options) {
     GATEWAY_WORKERS: String(SHARDS),
     GATEWAY_PARSERS: String(PARSERS),
     GATEWAY_SNAPSHOT_EVERY: "100 millis",
-    // Less than a lifetime of those that are recycled; more than a loaded machine takes to turn a loop.
-    GATEWAY_HEALTH_TIMEOUT: "4 seconds",
+    // Less than a lifetime of those that are recycled, if there are any; more than a loaded machine takes to turn a loop.
+    GATEWAY_HEALTH_TIMEOUT: options.seconds === 0 ? "2 minutes" : "4 seconds",
     GATEWAY_OPERATOR_TOKEN: token,
     SELVEDGE_DRAIN_DELAY: `${DRAIN_DELAY_MILLIS}ms`,
     SELVEDGE_SHUTDOWN_BUDGET: `${GRACE_MILLIS}ms`
@@ -122,7 +124,7 @@ const run = Effect.fnUntraced(function* (options: Options) {
   const samples: Array<Sample> = []
   const began = yield* Clock.monotonicTimeNanos
   let gone = false
-  const where = { url, periodMillis: PERIOD_MILLIS, timeoutMillis: PERIOD_MILLIS }
+  const where = { url, periodMillis: PERIOD_MILLIS, timeoutMillis: TIMEOUT_MILLIS }
   const probe = yield* Effect.forkScoped(take(where, began, samples, () => gone))
   yield* Effect.sleep("1 second")
   yield* UnderLoad.quiet(pid)

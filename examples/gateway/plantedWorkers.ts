@@ -24,7 +24,7 @@ const policies = {
   "worker-blocks": { program: Backend.module(module, "blocks"), healthTimeout: "1 second" },
   "worker-leaks": {
     program: Backend.module(module, "leaks"),
-    healthTimeout: "2 seconds",
+    healthTimeout: "20 seconds",
     recycle: { maxMemory: 64 * 2 ** 20 }
   },
   "worker-never-ready": { program: Backend.module(module, "neverReady"), startupTimeout: "5 seconds" },

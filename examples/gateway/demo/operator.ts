@@ -48,7 +48,7 @@ export const make = ({ service, url }: UnderLoad.Started, secret: string, worker
   const until = (wanted: string, isSo: (rows: ReadonlyArray<Row>) => boolean = () => true) =>
     UnderLoad.until(
       wanted,
-      60,
+      240,
       Effect.map(rows, (found) => isSettled(found) && isSo(found))
     )
 

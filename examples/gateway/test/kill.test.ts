@@ -6,7 +6,7 @@ it("killed workers lose no acknowledged event and count none twice; too many kil
   const { acknowledged, failed, held, killed, violations } = await report("kill", ["--kills", "2", "--seconds", "60"])
   assert.deepStrictEqual([killed, failed, violations, held], [2, 0, [], acknowledged])
   assert.isAbove(acknowledged, 0)
-}, 180_000)
+})
 
 it("a killed gateway is started again on what it left, and everything acknowledged is counted once [W12]", async () => {
   // With this seed a worker, a thread in a process and the gateway itself.
@@ -23,4 +23,4 @@ it("a killed gateway is started again on what it left, and everything acknowledg
   assert.deepStrictEqual([killed, violations], [3, []])
   assert.include(Object.keys(who), "the gateway")
   assert.include(Object.keys(who), "a thread")
-}, 180_000)
+})

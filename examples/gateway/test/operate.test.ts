@@ -13,4 +13,4 @@ it("the workers are restarted, reloaded and scaled under load: no failed request
   ])
   assert.deepStrictEqual([failed, unready, violations, held], [0, 0, [], acknowledged])
   assert.isAbove(Math.min(acknowledged, probes), 0)
-}, 180_000)
+})

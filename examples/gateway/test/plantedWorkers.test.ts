@@ -27,4 +27,4 @@ it("a worker that blocks, leaks, is never ready or flaps is dealt with by policy
     assert.match(report, line)
   }
   assert.include(report, "exit code 0")
-}, 90_000)
+})

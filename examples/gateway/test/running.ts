@@ -23,7 +23,7 @@ export const gateway = async (plant: string, act: (running: Running) => Promise<
     {
       stdio: ["ignore", "pipe", "pipe"],
       env: { ...process.env, GATEWAY_PORT: "0", GATEWAY_DB: join(folder, "gateway.sqlite") },
-      timeout: 50_000,
+      timeout: 280_000,
       killSignal: "SIGKILL"
     }
   )

@@ -3,6 +3,9 @@
  */
 import type { Readable } from "node:stream"
 
+/** After so long a child is killed, so that a test that fails leaves none: less than a test may take, more than any machine needs. */
+export const LONGEST_MILLIS = 280_000
+
 interface Speaking {
   readonly stdout: Readable
   readonly stderr: Readable
@@ -31,17 +34,18 @@ export class Hearing {
   }
 
   /** Waits until a text stands on stdout or stderr. */
-  readonly says = (text: string): Promise<void> =>
+  readonly says = (text: string | RegExp): Promise<void> =>
     new Promise((resolve, reject) => {
+      const isIn = (all: string) => (typeof text === "string" ? all.includes(text) : text.test(all))
       const look = () => {
-        if (!this.stdout.includes(text) && !this.stderr.includes(text)) return
+        if (!isIn(this.stdout) && !isIn(this.stderr)) return
         this.waiting.delete(look)
         resolve()
       }
       this.waiting.add(look)
       look()
       // What was said last may still be on its way.
-      const gone = () => reject(new Error(`ended without "${text}":\n${this.stdout}\n${this.stderr}`))
+      const gone = () => reject(new Error(`ended without "${String(text)}":\n${this.stdout}\n${this.stderr}`))
       void this.ended.then(() => setImmediate(gone))
     })
 }

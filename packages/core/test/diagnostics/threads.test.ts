@@ -53,4 +53,4 @@ it("a hundred threads on fifty slots leave none, and each life is counted once [
     Array.from(totals.values()).reduce((sum, value) => sum + value, 0),
     registered
   )
-}, 120_000)
+})

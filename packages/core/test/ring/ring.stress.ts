@@ -27,7 +27,7 @@ import { setTimeout as setTimeoutPromise } from "node:timers/promises"
 import { Worker } from "node:worker_threads"
 import { Checked, type Job, jobOf, type Seen, START } from "./stressWorker.ts"
 
-const ROUND_MILLIS = 20_000
+const ROUND_MILLIS = 200_000
 
 interface Thread {
   readonly worker: Worker

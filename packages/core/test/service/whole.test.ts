@@ -19,11 +19,17 @@ import * as Schema from "effect/Schema"
 import * as TestClock from "effect/testing/TestClock"
 import { quietly } from "./stage.ts"
 
+/** Of this thread: how busy the machine is does not count. */
+const millisSince = (began: NodeJS.CpuUsage): number => {
+  const { system, user } = process.threadCpuUsage(began)
+  return (system + user) / 1000
+}
+
 class Store extends Context.Service<Store, { readonly put: (line: string) => void }>()("test/Store") {}
 
-/** One life from the first hook to the outcome, and how long it took in milliseconds of the machine. */
+/** One life from the first hook to the outcome, and how many milliseconds of a processor it took. */
 const live = Effect.gen(function* () {
-  const began = performance.now()
+  const began = process.threadCpuUsage()
   const told: Array<string> = []
   const say = (what: string) =>
     Effect.map(Clock.currentTimeMillis, (now) => void told.push(`${(now / 1000).toFixed(1)} ${what}`))
@@ -82,7 +88,7 @@ const live = Effect.gen(function* () {
   signals.signalUnsafe("SIGTERM")
   yield* TestClock.adjust("30 seconds")
   const outcome = yield* Fiber.join(main)
-  return { told, outcome, took: performance.now() - began }
+  return { told, outcome, took: millisSince(began) }
 })
 
 describe("the life of a service", () => {
@@ -129,7 +135,7 @@ describe("the life of a service", () => {
         // The first lives also compile what they run, and the machine has other things to do.
         const more = yield* Effect.replicateEffect(Effect.provide(live, TestClock.layer(), { local: true }), 5)
         const best = Math.min(took, ...more.map((life) => life.took))
-        assert.isBelow(best, 100, "milliseconds of real time")
+        assert.isBelow(best, 100, "milliseconds of a processor")
       })
   )
 })

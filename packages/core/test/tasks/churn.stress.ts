@@ -46,7 +46,7 @@ import * as TestClock from "effect/testing/TestClock"
 const KINDS = ["PeerConnection", "RpcHandler", "Report", "BackgroundLoop", "Maintenance"] as const
 const LIMITS: Readonly<Record<string, number>> = { Refusing: 4, Waiting: 3 }
 const LAST_WORDS_MILLIS = 1000
-const EPISODE_LIMIT_MILLIS = 20_000
+const EPISODE_LIMIT_MILLIS = 200_000
 /** More turns than any chain of tasks here needs to come to rest. */
 const SETTLING_TURNS = 150
 

@@ -49,6 +49,7 @@ import { platform } from "./NodePlatform.ts"
 import * as SocketPath from "./internal/socketPath.ts"
 import { startThread } from "./internal/threads.ts"
 import type { FromThread, ThreadData } from "./internal/watchData.ts"
+import { times } from "./internal/watchTimes.ts"
 import { SocketRefused } from "./NodeWatchdogError.ts"
 
 /**
@@ -155,7 +156,8 @@ export const make = Effect.fnUntraced(function* (
     policy,
     abilities: NodeGuard.abilities(),
     socket,
-    format: options.format ?? "text"
+    format: options.format ?? "text",
+    times
   }
   yield* run(data, contexts)
   return watchdog

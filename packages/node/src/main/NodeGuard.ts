@@ -33,7 +33,6 @@ import type * as Scope from "effect/Scope"
 import type { Worker } from "node:worker_threads"
 import { isMainThread } from "node:worker_threads"
 import * as GuardMemory from "./internal/guardMemory.ts"
-import { times } from "./internal/guardTimes.ts"
 import { type Abilities, abilities as abilitiesOf } from "./internal/leaveProcess.ts"
 import { startThread } from "./internal/startThread.ts"
 
@@ -168,7 +167,7 @@ export const endFromThreadUnsafe = (options: {
 }): void => {
   const memory = GuardMemory.make()
   GuardMemory.write(memory, { deadline: GuardMemory.now(), exitCode: options.exitCode & 255 }, options.report)
-  startThread("guardThread", { buffer: memory.buffer, abilities: options.abilities, times })
+  startThread("guardThread", { buffer: memory.buffer, abilities: options.abilities })
 }
 
 const watchThread = (memory: GuardMemory.Memory, warn: (message: string) => void): void => {
@@ -180,7 +179,7 @@ const watchThread = (memory: GuardMemory.Memory, warn: (message: string) => void
   const abilities = abilitiesOf()
   let worker: Worker
   try {
-    worker = startThread("guardThread", { buffer: memory.buffer, abilities, times })
+    worker = startThread("guardThread", { buffer: memory.buffer, abilities })
   } catch (error) {
     warn(`${none} (${describe(error)})`)
     return

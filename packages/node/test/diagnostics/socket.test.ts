@@ -23,7 +23,7 @@ import {
 import { connect, createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { count, now, watched } from "./support.ts"
+import { count, watched } from "./support.ts"
 
 const withFolder = <A, E, R>(body: (folder: string) => Effect.Effect<A, E, R>) =>
   Effect.acquireUseRelease(
@@ -171,28 +171,25 @@ describe("the socket", () => {
 })
 
 describe("a running service", () => {
-  it.live("is dumped within a second while its loop is blocked, and while it turns [D6] [D7]", () =>
+  it.live("is dumped while its loop is blocked, and while it turns [D6] [D7]", () =>
     withFolder((folder) =>
       Effect.promise(async () => {
         const path = join(folder, "dump.sock")
-        const took: Array<number> = []
         const dumps: Array<string> = []
-        const ask = async () => {
-          const began = now()
-          dumps.push(await Effect.runPromise(DumpSocket.request(path)))
-          took.push(now() - began)
-        }
+        const ask = async () => void dumps.push(await Effect.runPromise(DumpSocket.request(path)))
         const { stderr } = await watched("blocked", {
-          env: { SELVEDGE_WATCHDOG_SOCKET: path, SELVEDGE_WATCHDOG_BLOCKED: "400ms" },
-          act: async ({ says }) => {
+          env: { SELVEDGE_WATCHDOG_SOCKET: path },
+          act: async ({ kill, release, says }) => {
             await ask()
-            await says("watchdog: event loop")
+            await says(/by task "cruncher"[^]*=== end of dump ===/)
             await ask()
+            release()
+            await says("turns again")
+            kill("SIGTERM")
           }
         })
         assert.include(dumps[0], '"bystander" (PeerConnection #1')
         assert.match(dumps[1] ?? "", /"cruncher" \(Maintenance #2, .*RUNNING NOW\)/)
-        for (const millis of took) assert.isBelow(millis, 1000)
         assert.strictEqual(count(stderr, "=== selvedge dump"), 1)
         assert.isFalse(existsSync(path))
       })

@@ -1,35 +1,31 @@
 /**
- * Runs the watched service and sees it from outside: what stands on stderr, and when.
+ * Runs the watched service and sees it from outside: what stands on stderr. What holds its loop does so until the test lets it go.
  */
 import { spawn } from "node:child_process"
 import { once } from "node:events"
-import { Hearing } from "../hearing.ts"
-
-export interface Heard {
-  /** Milliseconds since `ready`. */
-  readonly at: number
-  readonly text: string
-}
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { Hearing, LONGEST_MILLIS } from "../hearing.ts"
 
 export interface Ended {
   readonly code: number | null
   readonly signal: string | null
   readonly stdout: string
   readonly stderr: string
-  readonly heard: ReadonlyArray<Heard>
 }
 
 export interface Running {
   readonly pid: number
   /** Waits until a text stands on stderr or stdout. */
-  readonly says: (text: string) => Promise<void>
+  readonly says: (text: string | RegExp) => Promise<void>
   readonly kill: (name: NodeJS.Signals) => void
+  /** Lets what holds a loop go. */
+  readonly release: () => void
   readonly soFar: () => string
 }
 
 const program = new URL("./fixtures/watched.ts", import.meta.url).pathname
-
-export const now = (): number => Number(process.hrtime.bigint() / 1_000_000n)
 
 export const watched = async (
   scenario: string,
@@ -39,35 +35,47 @@ export const watched = async (
     readonly act?: (running: Running) => Promise<void> | void
   } = {}
 ): Promise<Ended> => {
+  const folder = mkdtempSync(join(tmpdir(), "selvedge-watched-"))
+  const released = join(folder, "released")
   const child = spawn(process.execPath, ["--conditions=@selvedge/source", program, scenario, options.argument ?? ""], {
     stdio: ["ignore", "pipe", "pipe"],
-    env: { ...process.env, ...options.env },
-    timeout: 30_000,
+    env: { ...process.env, RELEASED: released, ...options.env },
+    timeout: LONGEST_MILLIS,
     killSignal: "SIGKILL"
   })
-  let began = now()
-  const heard: Array<Heard> = []
   const closed = once(child, "close")
-  const hearing = new Hearing(child, closed, (stream, text) => {
-    if (stream === "stderr") heard.push({ at: now() - began, text })
-    else if (hearing.stdout === "") began = now()
-  })
+  const hearing = new Hearing(child, closed)
   const { says } = hearing
-  await says("ready").catch(() => {})
-  await options.act?.({
-    pid: child.pid ?? 0,
-    says,
-    kill: (name) => void child.kill(name),
-    soFar: () => hearing.stdout + hearing.stderr
-  })
-  const [code, signal]: ReadonlyArray<unknown> = await closed
-  return {
-    code: typeof code === "number" ? code : null,
-    signal: typeof signal === "string" ? signal : null,
-    stdout: hearing.stdout,
-    stderr: hearing.stderr,
-    heard
+  try {
+    await says("ready").catch(() => {})
+    await options.act?.({
+      pid: child.pid ?? 0,
+      says,
+      kill: (name) => void child.kill(name),
+      release: () => writeFileSync(released, ""),
+      soFar: () => hearing.stdout + hearing.stderr
+    })
+    const [code, signal]: ReadonlyArray<unknown> = await closed
+    return {
+      code: typeof code === "number" ? code : null,
+      signal: typeof signal === "string" ? signal : null,
+      stdout: hearing.stdout,
+      stderr: hearing.stderr
+    }
+  } finally {
+    child.kill("SIGKILL")
+    rmSync(folder, { recursive: true, force: true })
   }
 }
+
+/** Waits until a culprit is told with a dump, lets it go, waits until that is told too, and ends the service. */
+export const untilTold =
+  (culprit: RegExp) =>
+  async ({ kill, release, says }: Running): Promise<void> => {
+    await says(new RegExp(`${culprit.source}[^]*=== end of dump ===`))
+    release()
+    await says("turns again")
+    kill("SIGTERM")
+  }
 
 export const count = (text: string, part: string): number => text.split(part).length - 1

@@ -10,7 +10,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { Hearing } from "../hearing.ts"
+import { Hearing, LONGEST_MILLIS } from "../hearing.ts"
 
 interface Ended {
   readonly code: number | null
@@ -22,7 +22,7 @@ interface Ended {
 interface Running {
   readonly pid: number
   /** Waits until a text stands on stdout or stderr. */
-  readonly says: (text: string) => Promise<void>
+  readonly says: (text: string | RegExp) => Promise<void>
   readonly kill: (name: NodeJS.Signals, pid?: number) => void
 }
 
@@ -47,7 +47,7 @@ const serve = async (
   const child = spawn(command, args, {
     stdio: ["ignore", "pipe", "pipe"],
     env: { ...process.env, ...options.env },
-    timeout: 100_000,
+    timeout: LONGEST_MILLIS,
     killSignal: "SIGKILL"
   })
   const ended = once(child, "exit")

@@ -14,7 +14,7 @@ export const run = async ({ seconds, seed }: { readonly seconds: number; readonl
     recovery: true,
     owner: false
   })
-  const without = await runLoop({ seed, seconds: 10, kills: 20, recovery: false, owner: false })
+  const without = await runLoop({ seed, seconds: 200, kills: 20, recovery: false, owner: false })
   const violations = [...shipped.violations]
   if (without.violations.length === 0) violations.push("without recovery nothing fails: the loop cannot fail")
   return {

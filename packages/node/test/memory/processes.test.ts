@@ -58,7 +58,7 @@ describe("a ring between processes", () => {
           assert.strictEqual(missing._tag, "RingTimeout")
           const consumer = yield* participant(directory, name, "consume", "numbers", "late")
           yield* Effect.promise(() => consumer.ready())
-          yield* Producer.publish(producer, { who: 5, value: 1 }, { timeout: "20 seconds" })
+          yield* Producer.publish(producer, { who: 5, value: 1 }, { timeout: "4 minutes" })
           for (const who of ["1", "2"]) {
             const once = yield* participant(directory, name, "produce", "numbers", who, "100")
             yield* Effect.promise(() => once.ready().then(() => once.end()))

@@ -12,7 +12,7 @@ import { participant, space } from "./fixtures/space.ts"
 
 const multi = { record: Numbered, capacity: 64, producers: "multi" as const, vacantGrace: "1 minute" as const }
 const RECORDS = Array.from({ length: 100 }, (_, i) => ({ who: 1, value: i + 1 }))
-const TIMEOUT = { timeout: "30 seconds" } as const
+const TIMEOUT = { timeout: "4 minutes" } as const
 
 describe("between processes", () => {
   it.live(
@@ -53,7 +53,7 @@ describe("between processes", () => {
             Effect.flip(
               Readiness.watch(ring, {
                 ids: ["needed"],
-                startup: "30 seconds",
+                startup: "4 minutes",
                 grace: "3 seconds",
                 interval: 20,
                 onStall: ({ verdict }) => Effect.sync(() => void told.push(verdict))
@@ -65,7 +65,7 @@ describe("between processes", () => {
           yield* Readiness.awaitConsumers(ring, { ids: ["needed"] }, TIMEOUT)
           yield* Effect.sleep(100)
           yield* Effect.promise(() => first.kill())
-          const stall = yield* Effect.timeout(Fiber.join(watching), "30 seconds")
+          const stall = yield* Effect.timeout(Fiber.join(watching), "4 minutes")
           assert.deepStrictEqual([stall._tag, stall.verdict, stall.id], ["ConsumerStalled", "gone", "needed"])
           assert.deepStrictEqual(told, ["gone"])
           // What it has not taken is still kept for it.

@@ -15,7 +15,7 @@ import { Numbered } from "./fixtures/numbered.ts"
 import { freshDirectory, participant, type Place, space } from "./fixtures/space.ts"
 
 const multi = { record: Numbered, capacity: 8, producers: "multi" as const, vacantGrace: 50 }
-const TIMEOUT = "20 seconds"
+const TIMEOUT = "4 minutes"
 
 /** Roles that kill themselves, in the middle of what they do. */
 const selfKilling = new Set(["half", "ownHalf", "flag"])

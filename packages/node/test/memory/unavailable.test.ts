@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import { spawnSync } from "node:child_process"
 import { existsSync, mkdtempSync, rmdirSync, writeFileSync } from "node:fs"
 import * as path from "node:path"
+import { LONGEST_MILLIS } from "../hearing.ts"
 import { freshDirectory } from "./fixtures/space.ts"
 
 interface Told {
@@ -26,7 +27,7 @@ const command = (flags: ReadonlyArray<string>, ...args: ReadonlyArray<string>): 
 ]
 
 const run = ([program = "", ...args]: ReadonlyArray<string>): Told => {
-  const ran = spawnSync(program, args, { encoding: "utf8", timeout: 30_000 })
+  const ran = spawnSync(program, args, { encoding: "utf8", timeout: LONGEST_MILLIS })
   assert.strictEqual(ran.status, 0, `${ran.signal ?? ""} ${ran.stderr}`)
   return JSON.parse(ran.stdout) as Told
 }

@@ -17,7 +17,7 @@ describe("a process of threads", () => {
         policy: { exited: ({ exit }) => Effect.sync(() => void exits.push(exit)) }
       })
       const program = Backend.module(fixture("blocking"))
-      const child = yield* container.spawn({ name: "busy", program, restart: "temporary", healthTimeout: "1 second" })
+      const child = yield* container.spawn({ name: "busy", program, restart: "temporary", healthTimeout: "5 seconds" })
       yield* child.awaitEnded
       assert.include(errorOf(exits[0]!)?.message, "killed: health timeout")
     }).pipe(Effect.scoped, Effect.provide(Layer.merge(hybrid, quiet)))

@@ -70,12 +70,14 @@ export const manual = WorkerProgram.make({
 /** Does not hear that it is told to stop, nor that it is interrupted. */
 export const stubborn = Effect.uninterruptible(Effect.never)
 
-/** Blocks its thread a moment after it became ready; only for workers that have one of their own. */
-export const busy = Effect.andThen(
-  Effect.sleep(50),
-  Effect.sync(() => {
-    for (;;);
-  })
+/** Blocks its thread a moment after it became ready, also if it is told to stop before; only for workers that have one of their own. */
+export const busy = Effect.uninterruptible(
+  Effect.andThen(
+    Effect.sleep(50),
+    Effect.sync(() => {
+      for (;;);
+    })
+  )
 )
 
 /** No program at all. */

@@ -8,15 +8,13 @@
  * **Invariants**
  *
  * 1. One question per thread at a time: while native code keeps a thread from answering, nobody asks again.
- * 2. A hook that does not come back within `HOOK_MILLIS` is stopped, and the code it interrupted goes on.
+ * 2. A hook that does not come back within `hookMillis` is stopped, and the code it interrupted goes on.
  *
  * @internal
  */
 import type * as DumpSchema from "@selvedge/core/inspection/DumpSchema"
 import type { Session } from "node:inspector"
 import * as Hook from "./hook.ts"
-
-const HOOK_MILLIS = 500
 
 /** The id of the main thread. */
 const MAIN = 0
@@ -30,10 +28,12 @@ interface Evaluated {
 
 export class Probe {
   private readonly isPermitted: boolean
+  private readonly hookMillis: number
   private readonly asked = new Map<number, Promise<Reply>>()
 
-  constructor(isPermitted: boolean) {
+  constructor(isPermitted: boolean, hookMillis: number) {
     this.isPermitted = isPermitted
+    this.hookMillis = hookMillis
   }
 
   /** Asks, or joins the question that is open. Settles when the thread answers, which may be never. */
@@ -51,7 +51,12 @@ export class Probe {
     const { Session } = process.getBuiltinModule("node:inspector")
     const session = new Session()
     session.connectToMainThread()
-    const params = { expression: Hook.expression(occasion), returnByValue: true, silent: true, timeout: HOOK_MILLIS }
+    const params = {
+      expression: Hook.expression(occasion),
+      returnByValue: true,
+      silent: true,
+      timeout: this.hookMillis
+    }
     const reply = threadId === MAIN ? evaluate(session, params) : evaluateInWorker(session, threadId, params)
     return reply.finally(() => session.disconnect())
   }

@@ -8,6 +8,7 @@ import type * as FlightRecorder from "@selvedge/core/diagnostics/FlightRecorder"
 import type * as StrandReader from "@selvedge/core/diagnostics/StrandReader"
 import type * as Watchdog from "@selvedge/core/inspection/Watchdog"
 import type { Abilities } from "../../main/NodeGuard.ts"
+import type { Times } from "./watchTimes.ts"
 
 export interface ThreadData {
   readonly loops: StrandReader.Handle
@@ -18,6 +19,7 @@ export interface ThreadData {
   readonly abilities: Abilities
   readonly socket: string | undefined
   readonly format: "text" | "json"
+  readonly times: Times
 }
 
 export type FromThread =

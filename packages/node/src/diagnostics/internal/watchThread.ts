@@ -6,7 +6,7 @@
  *
  * ```text
  *   every look ─▶ suspects? ─▶ ask who holds it (6 to 20 ms) ─▶ over the limit? ─▶ new? ─▶ ask for a dump ─▶ write
- *                    │              └ no answer within ASK: native code; the dump is of shared memory only
+ *                    │              └ no answer in time: native code; the dump is of shared memory only
  *                    └ old and silent strands ────────────────────────────────────▲
  * ```
  *
@@ -29,8 +29,6 @@ import { serve } from "./server.ts"
 import { Voice } from "./voice.ts"
 import type { FromThread, ThreadData } from "./watchData.ts"
 
-/** How long a thread is waited for that may be in native code. */
-const ASK_MILLIS = 250
 const EXIT_CODE = 1
 
 const data: ThreadData = workerData
@@ -41,7 +39,7 @@ const readers: Dump.Readers = {
   flight: data.flight && Effect.runSync(FlightRecorder.observe(data.flight))
 }
 const voice = new Voice()
-const probe = new Probe(data.abilities.inspector)
+const probe = new Probe(data.abilities.inspector, data.times.hook)
 
 const monotonicMillis = (): number => Number(process.hrtime.bigint() / 1_000_000n)
 
@@ -67,7 +65,7 @@ const sharedDump = (occasion: DumpSchema.Occasion): DumpSchema.Dump => ({
 
 /** A dump of the program; of shared memory only while its main thread does not answer. */
 const dumpNow = async (occasion: DumpSchema.Occasion): Promise<DumpSchema.Dump> => {
-  const reply = await within(probe.ask(0, occasion), ASK_MILLIS)
+  const reply = await within(probe.ask(0, occasion), data.times.ask)
   return reply?._tag === "Answer" && reply.answer.dump !== null ? reply.answer.dump : sharedDump(occasion)
 }
 
@@ -99,7 +97,7 @@ const judge = async (): Promise<void> => {
   const before = holders
   holders = []
   for (const suspect of Verdict.suspects(watch, loops.snapshotUnsafe(), data.policy)) {
-    const reply = await within(probe.ask(threadOf(suspect.loop), undefined), ASK_MILLIS)
+    const reply = await within(probe.ask(threadOf(suspect.loop), undefined), data.times.ask)
     // A worker that has ended is its parent's business, and one that turns again meanwhile is nobody's.
     if (reply?._tag === "gone" || hasTurned(suspect)) continue
     const found = reply?._tag === "Answer" ? reply.answer.culprit : undefined

@@ -25,7 +25,6 @@
  *
  * @internal
  */
-import type { Times } from "./guardTimes.ts"
 import type { Abilities } from "./leaveProcess.ts"
 
 const REVISION = 0
@@ -65,7 +64,6 @@ export interface Memory {
 export interface ThreadData {
   readonly buffer: SharedArrayBuffer
   readonly abilities: Abilities
-  readonly times: Times
 }
 
 export const now = (): bigint => process.hrtime.bigint()

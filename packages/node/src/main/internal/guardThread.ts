@@ -85,11 +85,12 @@ const awaitDeadline = (memory: GuardMemory.Memory, data: GuardMemory.ThreadData)
       const woke = GuardMemory.now()
       passed = { deadline, base: woke - deadline > STOPPED ? woke : deadline }
     }
-    if (GuardMemory.sleep(memory, passed.base + after(data.times.grace), revision)) return passed.base
+    if (GuardMemory.sleep(memory, passed.base + after(data.abilities.times.grace), revision)) return passed.base
   }
 }
 
-const endProcess = (memory: GuardMemory.Memory, base: bigint, { abilities, times }: GuardMemory.ThreadData): void => {
+const endProcess = (memory: GuardMemory.Memory, base: bigint, abilities: Abilities): void => {
+  const { times } = abilities
   GuardMemory.ask(memory, GuardMemory.REPORT)
   const spoken = GuardMemory.waitSaid(memory, GuardMemory.REPORT, base + after(times.voice))
   endThroughInspector(GuardMemory.read(memory).exitCode, abilities, spoken)
@@ -102,4 +103,4 @@ const endProcess = (memory: GuardMemory.Memory, base: bigint, { abilities, times
 const data: GuardMemory.ThreadData = workerData
 const memory = GuardMemory.attach(data.buffer)
 const base = awaitDeadline(memory, data)
-if (base !== undefined) endProcess(memory, base, data)
+if (base !== undefined) endProcess(memory, base, data.abilities)

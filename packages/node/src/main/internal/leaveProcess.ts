@@ -11,6 +11,7 @@
  * @internal
  */
 import { accessSync, constants } from "node:fs"
+import { type Times, times } from "./guardTimes.ts"
 import * as LoopHold from "./loopHold.ts"
 
 const SHELL = "/bin/sh"
@@ -24,11 +25,14 @@ export interface Abilities {
   readonly inspector: boolean
   /** What to become. Nothing where there is no `exec`, or where a profiler writes its file in Node's own exit. */
   readonly program: Program | undefined
+  /** When a guard that is started with them does what. */
+  readonly times: Times
 }
 
 export const abilities = (): Abilities => ({
   inspector: process.features.inspector && permitted("inspector"),
-  program: !canExec() ? undefined : isExecutable(SHELL) ? "shell" : nodeIsNode() ? "node" : undefined
+  program: !canExec() ? undefined : isExecutable(SHELL) ? "shell" : nodeIsNode() ? "node" : undefined,
+  times
 })
 
 /** What to `exec` in order to exit with a code. */

@@ -68,10 +68,17 @@ export interface Result {
   readonly violations: ReadonlyArray<string>
 }
 
-/** How long a survivor may wait, in milliseconds: for a death to be noticed, an heir to join, and a busy machine. */
-const LIVENESS_MILLIS = 15_000
+/**
+ * How long a survivor may wait, in milliseconds, before it is taken to wait for ever. What it does wait is in the counts; a machine
+ * that is busy with other things must not be taken for a lost wake-up.
+ */
+const LIVENESS_MILLIS = 120_000
 /** With recovery off nothing ends the waiting, and there is no need to wait long for that. */
 const PATIENCE_MILLIS = 3000
+
+/** Between two looks at the end, and how many: until it is taken never to come. */
+const TURN_MILLIS = 50
+const TURNS = LIVENESS_MILLIS / TURN_MILLIS
 
 /** Percentiles of a sample, in whole milliseconds. */
 const spread = (name: string, sample: ReadonlyArray<number>): Readonly<Record<string, number>> => {
@@ -311,7 +318,7 @@ const settle = Effect.fnUntraced(function* (prepared: Prepared, watch: Watch, pr
     (all) => all.length === survivors && strands.totalsUnsafe().active === 0
   )
   let calm = false
-  for (let i = 0; i < 40 && !(calm = yield* isCalm); i++) yield* Effect.sleep(50)
+  for (let i = 0; i < TURNS && !(calm = yield* isCalm); i++) yield* Effect.sleep(TURN_MILLIS)
   if (!calm) {
     const rows = (yield* MappedMemory.participants).length
     watch.violation(`${rows} participants and ${strands.totalsUnsafe().active} strands are left`)
@@ -321,9 +328,9 @@ const settle = Effect.fnUntraced(function* (prepared: Prepared, watch: Watch, pr
   return { claimed, tombstones, delivered, counted, unheard }
 })
 
-const eventually = (isSo: () => boolean, turns = 60): Effect.Effect<void> =>
+const eventually = (isSo: () => boolean, turns = TURNS): Effect.Effect<void> =>
   Effect.suspend(() =>
-    isSo() || turns === 0 ? Effect.void : Effect.andThen(Effect.sleep(50), eventually(isSo, turns - 1))
+    isSo() || turns === 0 ? Effect.void : Effect.andThen(Effect.sleep(TURN_MILLIS), eventually(isSo, turns - 1))
   )
 
 const program = Effect.fnUntraced(function* (
@@ -372,7 +379,7 @@ export const runLoop = async (options: Options): Promise<Result> => {
   const space =
     owners === undefined
       ? MappedMemory.layerMapped(place)
-      : MappedMemory.layerAttached({ ...place, timeout: "30 seconds" })
+      : MappedMemory.layerAttached({ ...place, timeout: "4 minutes" })
   try {
     await owners?.replace()
     const layer = Layer.merge(space, KeepAlive.layer)

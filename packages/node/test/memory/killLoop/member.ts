@@ -172,7 +172,7 @@ const register = ({ strands }: Joined): Effect.Effect<never> => {
 
 const run = (go: Go): void => {
   const { directory, name } = go
-  const layer = MappedMemory.layerAttached({ directory, name, timeout: "30 seconds" })
+  const layer = MappedMemory.layerAttached({ directory, name, timeout: "4 minutes" })
   const start = performance.now()
   const since = (): number => Math.round(performance.now() - start)
   const program = Effect.scoped(work(go, since)).pipe(Effect.provide(Layer.merge(layer, KeepAlive.layer)))

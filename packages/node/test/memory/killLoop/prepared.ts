@@ -36,7 +36,7 @@ export type Prepared = Effect.Success<typeof make>
 /** Everything as it is; `observer` is an ordinal that no member has. */
 export const open = Effect.fnUntraced(function* (observer: number) {
   const { life } = yield* MappedMemory.MappedMemory
-  const opened = (name: string) => MappedMemory.open(name, { timeout: "30 seconds" })
+  const opened = (name: string) => MappedMemory.open(name, { timeout: "4 minutes" })
   const ring = yield* Ring.attach(yield* MappedMemory.handle(yield* opened(regions.ring)), {
     record: Numbered,
     ...GRACE

@@ -59,7 +59,7 @@ export const cases: ReadonlyArray<Case> = [
       yield* within("the next life", child.awaitReady)
       yield* claim("the next life answers", yield* container.request(Ask.Echo, "new"), "new")
       // Were it to hold the request of the first life, it would be waited for until the grace is over.
-      const exit = yield* within("it ends", child.stop("10 seconds"))
+      const exit = yield* within("it ends", child.stop("1 minute"))
       yield* claim("it had nothing in hand", exit, { _tag: "Stopped", exitCode: 0, leftBehind: [] })
     })
   },

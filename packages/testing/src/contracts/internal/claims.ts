@@ -40,14 +40,16 @@ export const program = (name: Program): Backend.ProgramRef => {
   return Backend.module(new URL(file, import.meta.url), name)
 }
 
-/** How long a case waits for what it is about; a worker's start on a busy machine included. */
+const PATIENCE = "2 minutes"
+
+/** How long a case waits for what it is about: longer than any machine needs, and not for ever. */
 export const within = <A, E, R>(
   what: string,
   effect: Effect.Effect<A, E, R>
 ): Effect.Effect<A, E | ContractBroken, R> =>
   Effect.timeoutOrElse(effect, {
-    duration: "20 seconds",
-    orElse: () => Effect.fail(new ContractBroken({ claim: what, wanted: "within 20 seconds", found: "nothing" }))
+    duration: PATIENCE,
+    orElse: () => Effect.fail(new ContractBroken({ claim: what, wanted: `within ${PATIENCE}`, found: "nothing" }))
   })
 
 /** A container with some workers of one program, ready. */

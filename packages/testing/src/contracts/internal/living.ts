@@ -3,6 +3,7 @@
  *
  * @internal
  */
+import type { Child } from "@selvedge/core/workers/Child"
 import * as Container from "@selvedge/core/workers/Container"
 import type { WorkerExit } from "@selvedge/core/workers/WorkerExit"
 import * as Effect from "effect/Effect"
@@ -17,6 +18,19 @@ const endOf = (name: Program) =>
     const container = yield* Container.make()
     const child = yield* container.spawn({ name, program: program(name), restart: "temporary" })
     return yield* within(`${name} ends`, child.awaitEnded)
+  })
+
+/** Waits for the next: the last one is younger than it was. */
+const signOfLife = (child: Child): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    const age = Effect.map(child.status, ({ beatAgeMillis }) => beatAgeMillis ?? 0)
+    let last = yield* age
+    for (;;) {
+      yield* Effect.sleep(50)
+      const now = yield* age
+      if (now < last) return
+      last = now
+    }
   })
 
 export const cases: ReadonlyArray<Case> = [
@@ -110,9 +124,9 @@ export const cases: ReadonlyArray<Case> = [
     title: "leaves a worker alone whose loop turns, while it is asked for signs of life [W7]",
     run: Effect.gen(function* () {
       const container = yield* Container.make()
-      const child = yield* container.spawn({ name: "patient", program: program("patient"), healthTimeout: "4 seconds" })
+      const child = yield* container.spawn({ name: "patient", program: program("patient"), healthTimeout: "8 seconds" })
       yield* within("it is ready", child.awaitReady)
-      yield* Effect.sleep("6 seconds")
+      yield* within("two signs of life", Effect.andThen(signOfLife(child), signOfLife(child)))
       yield* claim("restarts", (yield* container.statistics).restarts, 0)
     })
   },
