@@ -26,41 +26,53 @@ interface Evaluated {
   readonly result?: { readonly value?: unknown }
 }
 
-export class Probe {
-  private readonly isPermitted: boolean
-  private readonly hookMillis: number
-  private readonly asked = new Map<number, Promise<Reply>>()
+/** Puts one question to one thread. */
+export type Question = (threadId: number, occasion: DumpSchema.Occasion | undefined) => Promise<Reply>
 
-  constructor(isPermitted: boolean, hookMillis: number) {
-    this.isPermitted = isPermitted
-    this.hookMillis = hookMillis
+interface Open {
+  readonly occasion: DumpSchema.Occasion | undefined
+  readonly reply: Promise<Reply>
+}
+
+export class Probe {
+  private readonly question: Question
+  private readonly asked = new Map<number, Open>()
+
+  constructor(question: Question) {
+    this.question = question
   }
 
-  /** Asks, or joins the question that is open. Settles when the thread answers, which may be never. */
+  /**
+   * Asks, or joins the question that is open if its answer has what is wanted; else asks when that is answered. Settles when the thread
+   * answers, which may be never.
+   */
   ask(threadId: number, occasion: DumpSchema.Occasion | undefined): Promise<Reply> {
     const open = this.asked.get(threadId)
-    if (open !== undefined) return open
-    const reply = this.question(threadId, occasion).catch((): Reply => ({ _tag: "none" }))
-    this.asked.set(threadId, reply)
-    void reply.then(() => this.asked.delete(threadId))
+    // Every answer says who holds the thread.
+    if (open !== undefined && (occasion === undefined || occasion === open.occasion)) return open.reply
+    const before: Promise<unknown> = open?.reply ?? Promise.resolve()
+    const reply = before.then(() => this.question(threadId, occasion)).catch((): Reply => ({ _tag: "none" }))
+    const mine: Open = { occasion, reply }
+    this.asked.set(threadId, mine)
+    void reply.then(() => {
+      if (this.asked.get(threadId) === mine) this.asked.delete(threadId)
+    })
     return reply
   }
+}
 
-  private question(threadId: number, occasion: DumpSchema.Occasion | undefined): Promise<Reply> {
-    if (!this.isPermitted) return Promise.resolve({ _tag: "none" })
+/** Through the inspector, where that is permitted. */
+export const throughInspector =
+  (isPermitted: boolean, hookMillis: number): Question =>
+  (threadId, occasion) => {
+    if (!isPermitted) return Promise.resolve({ _tag: "none" })
     const { Session } = process.getBuiltinModule("node:inspector")
     const session = new Session()
     session.connectToMainThread()
-    const params = {
-      expression: Hook.expression(occasion),
-      returnByValue: true,
-      silent: true,
-      timeout: this.hookMillis
-    }
+    const params = { expression: Hook.expression(occasion), returnByValue: true, silent: true, timeout: hookMillis }
     const reply = threadId === MAIN ? evaluate(session, params) : evaluateInWorker(session, threadId, params)
     return reply.finally(() => session.disconnect())
   }
-}
 
 const replyOf = (evaluated: Evaluated | undefined): Reply => {
   const value = evaluated?.result?.value

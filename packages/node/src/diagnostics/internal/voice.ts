@@ -17,6 +17,7 @@ export class Voice {
   private thread: Worker | undefined
   private waiting = 0
   private dropped = 0
+  private readonly whenSilent: Array<() => void> = []
   private quiet: NodeJS.Timeout | undefined
   private readonly quietMillis: number
 
@@ -46,12 +47,22 @@ export class Voice {
     this.thread.postMessage({ text: note + text, length: text.length })
   }
 
+  /** Resolves when everything is written, or lost. */
+  silent(): Promise<void> {
+    return this.waiting === 0 ? Promise.resolve() : new Promise((resolve) => void this.whenSilent.push(resolve))
+  }
+
+  private tellSilent(): void {
+    for (const tell of this.whenSilent.splice(0)) tell()
+  }
+
   private start(): Worker {
     const thread = startThread("voiceThread", undefined)
     thread.on("message", (length: number) => {
       this.waiting -= length
       if (this.waiting > 0) return
       clearTimeout(this.quiet)
+      this.tellSilent()
       this.quiet = setTimeout(() => this.end(), this.quietMillis).unref()
     })
     thread.on("error", () => this.end())
@@ -64,5 +75,6 @@ export class Voice {
     void this.thread?.terminate()
     this.thread = undefined
     this.waiting = 0
+    this.tellSilent()
   }
 }

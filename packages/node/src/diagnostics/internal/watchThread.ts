@@ -22,8 +22,7 @@ import * as StrandReader from "@selvedge/core/diagnostics/StrandReader"
 import * as Effect from "effect/Effect"
 import { parentPort, workerData } from "node:worker_threads"
 import { endFromThreadUnsafe } from "../../main/NodeGuard.ts"
-import type { Reply } from "./probe.ts"
-import { Probe } from "./probe.ts"
+import { Probe, throughInspector } from "./probe.ts"
 import { facts } from "../NodePlatform.ts"
 import { serve } from "./server.ts"
 import { Voice } from "./voice.ts"
@@ -39,14 +38,14 @@ const readers: Dump.Readers = {
   flight: data.flight && Effect.runSync(FlightRecorder.observe(data.flight))
 }
 const voice = new Voice()
-const probe = new Probe(data.abilities.inspector, data.times.hook)
+const probe = new Probe(throughInspector(data.abilities.inspector, data.times.hook))
 
 const monotonicMillis = (): number => Number(process.hrtime.bigint() / 1_000_000n)
 
 const post = (message: FromThread): void => parentPort?.postMessage(message)
 
-/** The reply, or nothing in time. */
-const within = (reply: Promise<Reply>, millis: number): Promise<Reply | undefined> =>
+/** What it gives, or nothing in time. */
+const within = <A>(reply: Promise<A>, millis: number): Promise<A | undefined> =>
   new Promise((resolve) => {
     const timer = setTimeout(() => resolve(undefined), millis)
     void reply.then((found) => {
@@ -126,7 +125,10 @@ const say = async ({ dump, lines }: Verdict.Telling, verdicts: ReadonlyArray<Ver
     return
   }
   voice.write(head + text)
-  if (data.policy.action === "exit") post({ _tag: "stop", why: lines.join("; ") })
+  if (data.policy.action !== "exit") return
+  // What ends the process must not be quicker than what is said about that.
+  await within(voice.silent(), data.times.ask)
+  post({ _tag: "stop", why: lines.join("; ") })
 }
 
 const withBlocked = (dump: DumpSchema.Dump, verdicts: ReadonlyArray<Verdict.Verdict>): DumpSchema.Dump => {
