@@ -17,7 +17,7 @@ import { run } from "./fixtures/child.ts"
 /** For an end that needs the main thread or a voice: the step after it is far away. */
 const PATIENT: Partial<Times> = { voice: 20_000, lastLine: 40_000, kill: 60_000 }
 /** For an end by SIGKILL, with time for both texts before it. */
-const SPOKEN: Partial<Times> = { voice: 3000, lastLine: 3000, kill: 5000 }
+const SPOKEN: Partial<Times> = { voice: 5000, lastLine: 5000, kill: 10_000 }
 /** For a pipe that is full: nothing is written, however long that is waited for. */
 const UNREAD: Partial<Times> = { kill: 60_000, lastLine: 40_000 }
 
@@ -72,7 +72,7 @@ describe.concurrent("a main thread that does not end", () => {
 
   it("ends although an exit handler hangs or throws [S8]", async () => {
     assertByInspector(await guarded("exitHangs"), 124)
-    assertBySigkill(await guarded("exitHangsAtTheEnd", { times: SPOKEN }))
+    assertBySigkill(await guarded("exitHangsAtTheEnd", { times: { voice: 3000, lastLine: 3000, kill: 5000 } }))
     assertByInspector(await guarded("exitThrows"), 124)
   })
 
