@@ -74,7 +74,7 @@ export const watchdogOf = (found: {
   }
   const micros = natural(usec)
   return Option.isNone(micros) || micros.value < 1000
-    ? off("WATCHDOG_USEC: wanted at least 1000 microseconds", usec)
+    ? off("WATCHDOG_USEC: wanted 1000 to 999999999999999 microseconds as a whole number", usec)
     : { watchdog: Duration.micros(BigInt(micros.value)) }
 }
 
