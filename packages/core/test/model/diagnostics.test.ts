@@ -33,6 +33,7 @@ it.model(
 it.model("totals never count a strand as lost that is not [D4]", bounded, Strands.neverFalselyLost)
 it.model("totals of one thread never fall [D4]", Strands.totalsOfOne)
 it.model("the peak misses at most what another thread registers in the same instant [D4]", bounded, Strands.peak)
+it.model("the peak of three threads is no greater than the table [D4]", Strands.peakOfThree)
 it.model("the peak of threads that take turns is exact [D4]", Strands.peakInTurn)
 it.model("an ordinal has one seat, however many ask for it [D4]", Strands.seats)
 it.model("a wide number is read whole over its carry, also of a writer that died [D3] [D4]", Strands.wide)

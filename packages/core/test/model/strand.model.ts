@@ -224,6 +224,25 @@ export const peak = defineModel({
   }
 })
 
+const registersOne =
+  (ordinal: number, leaves: boolean) =>
+  (state: Strands.State): void => {
+    const table = Strands.peakingThreadOf(state, ordinal)
+    const handle = Strands.register(table, ordinal + 1)
+    if (leaves) Slots.release(table, handle)
+  }
+
+export const peakOfThree = defineModel({
+  name: "strand: the peak of 3 threads on 2 slots, one of which leaves while another adds up",
+  setup: () => Strands.make(2, 3),
+  options: { plain: "interleave", strategy: Strategy.chess({ preemptions: 2 }) },
+  threads: { a: registersOne(0, true), b: registersOne(1, false), c: registersOne(2, false) },
+  check: (state) => {
+    const found = Strands.wordsOf(state)[Layout.PEAK_WORD]!
+    if (found < 1 || found > 2) Strands.fail(`a peak of ${found} in 2 slots`)
+  }
+})
+
 export const peakInTurn = defineModel({
   name: "strand: the peak of 2 threads, one after the other",
   setup: () => Strands.make(4),

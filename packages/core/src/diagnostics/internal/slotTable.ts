@@ -185,7 +185,7 @@ export const activate = (table: SlotTable, slot: number): number => {
  * allowed, all of them together do not exceed the peak (T3).
  */
 const lookAtPeak = ({ layout, seat, words }: SlotTable, own: number): void => {
-  let active = own
+  let sum = own
   let allowed = own
   let threads = 1
   for (let i = 0; i < layout.seats; i++) {
@@ -193,9 +193,11 @@ const lookAtPeak = ({ layout, seat, words }: SlotTable, own: number): void => {
     if (words[other + Layout.SEAT_ORDINAL] === 0) break
     if (other === seat) continue
     threads++
-    active += words[other + SEAT_ACTIVE]!
+    sum += words[other + SEAT_ACTIVE]!
     allowed += words[other + SEAT_ALLOWED]!
   }
+  // A slot that changes hands meanwhile may be counted for both.
+  const active = Math.min(sum, layout.capacity)
   let peak = Atomics.load(words, PEAK_WORD)
   while (active > peak) {
     const found = Atomics.compareExchange(words, PEAK_WORD, peak, active)
