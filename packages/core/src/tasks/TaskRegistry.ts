@@ -307,6 +307,14 @@ export const abort = (idOrName: number | string): Effect.Effect<number, never, T
 export const close: Effect.Effect<void, never, TaskRegistry> = TaskRegistry.use((registry) => registry.close)
 
 /**
+ * Whether new roots are refused: it was closed, is being joined, was joined, or is forced.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const isClosed: Effect.Effect<boolean, never, TaskRegistry> = TaskRegistry.use((registry) => registry.isClosed)
+
+/**
  * Opens a closed registry again, with fresh tokens and no outcome.
  *
  * **Errors**

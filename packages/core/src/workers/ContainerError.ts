@@ -168,11 +168,11 @@ export class RestartIntensityExceeded extends Schema.TaggedError<RestartIntensit
  * **Details**
  *
  * - `WorkerGone`: the worker it was sent to ended first. Whether it was carried out is not known; nobody else got it.
- * - `NoWorker`: no ready worker matches the address. Nothing was sent.
+ * - `NoWorker`: no ready worker matches the address, or it is no address. Nothing was sent.
  * - `UnknownRequest`: the program has no handler of that name. Nothing was run.
- * - `InvalidPayload`: the payload is not what its schema allows, there or here. Nothing was run.
+ * - `InvalidPayload`: the payload is not what its schema allows, there or here, or no link carries it. Nothing was run.
  * - `InvalidReply`: the answer is not what its schema allows.
- * - `HandlerDied`: the handler died or was interrupted.
+ * - `HandlerDied`: the handler died, was interrupted, or gave an answer that its schema or the link does not carry.
  * - `Stopping`: the worker takes no requests any more. Nothing was run.
  *
  * @category errors

@@ -12,6 +12,22 @@ import { deafUntil, gate, joining, missed, names, open, settle, task, test } fro
 
 const emptied = Effect.forkDetach(TaskRegistry.awaitEmpty, { startImmediately: true })
 
+describe("whether a registry is closed", () => {
+  test("says so from the close, the join or the force on, until it is opened again [T7]", () =>
+    Effect.gen(function* () {
+      const seen: Array<boolean> = [yield* TaskRegistry.isClosed]
+      const look = Effect.flatMap(TaskRegistry.isClosed, (found) => Effect.sync(() => void seen.push(found)))
+      yield* Effect.andThen(TaskRegistry.close, look)
+      yield* Effect.andThen(TaskRegistry.close, look)
+      yield* Effect.andThen(TaskRegistry.reopen, look)
+      yield* Effect.andThen(TaskRegistry.joinAll("1 second"), look)
+      yield* Effect.andThen(TaskRegistry.reopen, look)
+      yield* Effect.andThen(ShutdownToken.force(ShutdownReason.Reload()), look)
+      yield* Effect.andThen(TaskRegistry.reopen, look)
+      assert.deepStrictEqual(seen, [false, true, true, false, true, false, true, true])
+    }))
+})
+
 describe("close and reopen", () => {
   test("refuses new roots once closed, by a typed error, and may be closed again [T7]", () =>
     Effect.gen(function* () {

@@ -34,6 +34,7 @@ export interface Shape {
   readonly find: (idOrName: number | string) => Effect.Effect<ReadonlyArray<Task>>
   readonly abort: (idOrName: number | string) => Effect.Effect<number>
   readonly close: Effect.Effect<void>
+  readonly isClosed: Effect.Effect<boolean>
   readonly reopen: Effect.Effect<void, RegistryJoining>
   readonly awaitEmpty: Effect.Effect<void>
   readonly joinAll: (deadline: Duration.Input) => Effect.Effect<void, ShutdownDeadlineExceeded | Setting.InvalidSetting>
@@ -78,6 +79,7 @@ export const shapeOf = (registry: Registry.Registry): Shape => ({
       )
     }),
   close: Effect.sync(() => registry.close()),
+  isClosed: Effect.sync(() => registry.isClosed),
   reopen: Effect.suspend(() => {
     const refused = registry.reopen()
     return refused === undefined ? Effect.void : Effect.fail(refused)
