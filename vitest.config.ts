@@ -44,8 +44,8 @@ export default defineConfig({
     include: ["packages/*/test/**/*.test.ts", "examples/**/*.test.ts", "test/**/*.test.ts"],
     exclude: ["**/node_modules/**", "**/dist/**"],
     // No test is allowed to depend on how soon something happens. What never happens fails, on any machine.
-    testTimeout: 900_000,
-    hookTimeout: 900_000,
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
     // Twice the cores of a small machine: many files wait most of the time.
     maxWorkers: 4,
     sequence: { sequencer: LongestFirst }
