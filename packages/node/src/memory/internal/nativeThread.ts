@@ -3,9 +3,9 @@
  *
  * | phase    | entered by                                                                    |
  * | -------- | ----------------------------------------------------------------------------- |
- * | Starting | `start`, or 100 ms after it ended by itself                                   |
+ * | Starting | `start`, or a while after it ended by itself                                  |
  * | Awake    | it has found its door                                                         |
- * | Ended    | `stop`, the end of the process, or before it was awake: then for good         |
+ * | Ended    | `stop`, the end of the process, or before the first one was awake: for good, but for one that is waited for by nobody |
  *
  * @internal
  */
@@ -21,6 +21,8 @@ export interface Options {
   readonly heard: () => void
   /** It ended by itself, of something that is not to be expected; another one takes its place. */
   readonly died: (error: unknown) => void
+  /** Whether another one takes its place also if the first one does not come to be, as where a process may have no more threads. */
+  readonly isTriedAgain: boolean
   /** Tells it to end. */
   readonly leave: () => void
 }
@@ -38,9 +40,12 @@ const leaveAll = (): void => leaving.forEach((leave) => leave())
 
 /** Before another one takes the place of one that ended by itself. */
 const AGAIN_MILLIS = 100
+/** The longest there is between tries, which take twice as long each time that none comes to be. */
+const MOST_MILLIS = 1000
 
 interface Life {
-  readonly worker: Worker
+  /** None, if the process was given no thread. */
+  readonly worker: Worker | undefined
   readonly awake: Promise<void>
   /** Resolves with what it ended of. */
   readonly ended: Promise<unknown>
@@ -75,29 +80,40 @@ const startLife = ({ begin, entry, heard, name }: Options): Life => {
   return { worker, awake, ended }
 }
 
+/** One that did not come to be has ended. */
+const lifeOf = (options: Options): Life => {
+  try {
+    return startLife(options)
+  } catch (error) {
+    return { worker: undefined, awake: Promise.reject(error), ended: Promise.resolve(error) }
+  }
+}
+
 export const start = (options: Options): NativeThread => {
   let stopping = false
-  let life = startLife(options)
+  let life = lifeOf(options)
   const { awake } = life
+  let pause = AGAIN_MILLIS
   const again = (error: unknown): void => {
     if (stopping) return
     options.died(error)
-    setTimeout(replace, AGAIN_MILLIS).unref()
+    setTimeout(replace, pause).unref()
+    pause = Math.min(2 * pause, MOST_MILLIS)
+  }
+  const watch = (): void => {
+    life.awake.then(
+      () => (pause = AGAIN_MILLIS),
+      () => undefined
+    )
+    void life.ended.then(again)
   }
   const replace = (): void => {
     if (stopping) return
-    try {
-      life = startLife(options)
-    } catch (error) {
-      return again(error)
-    }
-    life.awake.catch(() => undefined)
-    void life.ended.then(again)
+    life = lifeOf(options)
+    watch()
   }
-  void awake.then(
-    () => life.ended.then(again),
-    () => undefined
-  )
+  if (options.isTriedAgain) watch()
+  else awake.then(watch, () => undefined)
   const leave = (): void => {
     stopping = true
     options.leave()
@@ -110,7 +126,7 @@ export const start = (options: Options): NativeThread => {
       leaving.delete(leave)
       if (leaving.size === 0) process.removeListener("exit", leaveAll)
       leave()
-      life.worker.ref()
+      life.worker?.ref()
       await life.ended
     }
   }

@@ -22,22 +22,18 @@ export interface Ringer {
   readonly stop: () => Promise<void>
 }
 
-/** Starts it. `died`: the thread could not be started, or ended by itself. */
+/** Starts it. `died`: the thread could not be started, or ended by itself; another one takes its place. */
 export const start = ({ address, memory }: Control, died: (error: unknown) => void): Ringer => {
   const errands = new SharedArrayBuffer(Errands.BYTES)
   const workerData: RingerData = { control: memory, address, errands }
-  let stopping = false
-  const { awake, stop } = NativeThread.start({
+  const { stop } = NativeThread.start({
     entry: "ringerThread",
     name: "selvedge-ringer",
     begin: () => ({ workerData }),
     heard: () => undefined,
     died,
-    leave: () => {
-      stopping = true
-      Errands.end(new Int32Array(errands))
-    }
+    isTriedAgain: true,
+    leave: () => Errands.end(new Int32Array(errands))
   })
-  awake.catch((error) => (stopping ? undefined : died(error)))
   return { errands, stop }
 }

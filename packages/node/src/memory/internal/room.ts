@@ -9,7 +9,7 @@
  * | 2       | `0::/…` of `/proc/self/cgroup`     | `memory.max`            | `memory.current`        | `active_file`, `inactive_file`, `slab_reclaimable` |
  * | 1       | `<n>:memory:/…`                    | `memory.limit_in_bytes` | `memory.usage_in_bytes` | `total_active_file`, `total_inactive_file`  |
  *
- * Free swap counts as room. Groups that cannot be seen limit nothing.
+ * Free swap counts as room. Groups of which one of these files cannot be seen limit nothing.
  *
  * **Units**: bytes.
  *
@@ -93,6 +93,8 @@ const roomOf = (read: Read, version: Version, folder: string): Omit<Room, "group
   const [limit, used] = [numberIn(version.limit), numberIn(version.used)]
   if (Number.isNaN(limit) || Number.isNaN(used)) return undefined
   const stat = read(path.join(folder, "memory.stat"))
+  // What is in use may all be files that the kernel gives up.
+  if (stat === undefined) return undefined
   const givenUp = version.givenUp.reduce((sum, name) => sum + fieldOf(stat, name), 0)
   const swap = fieldOf(read("/proc/meminfo"), "SwapFree:") * 1024
   return { bytes: Math.max(0, limit - used + givenUp + swap), limit }

@@ -274,7 +274,9 @@ export class SpaceCore {
   /** Where threads that make no native calls have others woken. */
   get errands(): SharedArrayBuffer {
     this.ringer ??= Ringer.start(this.control, (error) => {
-      process.emitWarning(`selvedge: the ringer of ${this.control.path} has ended: ${String(error)}`)
+      process.emitWarning(
+        `selvedge: the ringer of ${this.control.path} has ended, another one takes its place: ${String(error)}`
+      )
     })
     return this.ringer.errands
   }

@@ -61,6 +61,7 @@ export const start = (control: Control, row: number, look: () => void, died: (er
     begin,
     heard: look,
     died,
+    isTriedAgain: false,
     leave: () => tell({ _tag: "Stop" })
   })
   return { awake, tell, stop }

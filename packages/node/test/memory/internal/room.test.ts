@@ -15,6 +15,7 @@ const second = {
   "/proc/meminfo": "MemTotal:  100 kB\nSwapFree:          0 kB\n",
   "/sys/fs/cgroup/market/feed/memory.max": "max\n",
   "/sys/fs/cgroup/market/feed/memory.current": `${10 * MIB}\n`,
+  "/sys/fs/cgroup/market/feed/memory.stat": `anon ${10 * MIB}\n`,
   "/sys/fs/cgroup/market/memory.max": `${100 * MIB}\n`,
   "/sys/fs/cgroup/market/memory.current": `${90 * MIB}\n`,
   "/sys/fs/cgroup/market/memory.stat": `anon 1\nfile ${50 * MIB}\nshmem ${40 * MIB}\ninactive_file ${4 * MIB}\nactive_file ${3 * MIB}\nslab_reclaimable ${MIB}\n`
@@ -44,6 +45,12 @@ describe("room in memory", () => {
       "/sys/fs/cgroup/memory/memory.usage_in_bytes": `${700 * MIB}`
     }
     assert.deepStrictEqual(roomLeft(machine(first)), { bytes: 2 * MIB, limit: 8 * MIB, group: "/feed" })
+  })
+
+  it("is not known where nobody says how much of what is in use could be given up [P5]", () => {
+    const { "/sys/fs/cgroup/market/memory.stat": hidden, ...rest } = second
+    assert.isDefined(hidden)
+    assert.isUndefined(roomLeft(machine(rest)))
   })
 
   it("has no limit that anybody knows of where there are no groups [P5]", () => {
