@@ -115,6 +115,38 @@ describe("when the owner has gone in order", () => {
   )
 })
 
+describe("a region without a name", () => {
+  it.live("goes with the last who has it open, and keeps nobody's place [P3] [P5]", () =>
+    space(({ directory, name }) =>
+      Effect.gen(function* () {
+        const { control } = (yield* MappedMemory.MappedMemory).core
+        const files = () => fs.readdirSync(directory).toSorted()
+        const one = yield* participant(directory, name, "make", "")
+        yield* Effect.promise(() => one.ready())
+        const kept = Effect.gen(function* () {
+          // Its serial stands where a name would.
+          yield* MappedMemory.open("1")
+          yield* Effect.promise(() => one.kill())
+          while (!Control.rowsOf(control).some((row) => Control.stateOf(control, row) === Layout.DEAD)) {
+            yield* Effect.sleep(10)
+          }
+          assert.deepStrictEqual(files(), ["test", "test.1"])
+        })
+        yield* Effect.scoped(kept)
+        yield* MappedMemory.allocate("2", 8)
+        assert.deepStrictEqual([files(), (yield* MappedMemory.participants).length], [["test", "test.2"], 1])
+        const other = yield* participant(directory, name, "make", "", "4")
+        yield* Effect.promise(() => other.ready())
+        assert.deepStrictEqual(files(), ["test", "test.2", "test.3", "test.4"])
+        yield* Effect.promise(() => other.kill())
+        while (files().includes("test.3")) yield* Effect.sleep(10)
+        // A name is a name, though it be the serial.
+        assert.deepStrictEqual(files(), ["test", "test.2", "test.4"])
+      })
+    )
+  )
+})
+
 describe("a participant", () => {
   it.live("goes on noting deaths when a stopped process had the mutex for too long [P3]", () =>
     space((place) =>

@@ -109,7 +109,9 @@ export const taken = (
         if (!Files.isStill(control.path, control.fd)) {
           throw new NotThere({ path: control.path, wanted: "a space that was not removed meanwhile", waitedMillis: 0 })
         }
-        return Control.join(control)
+        const place = Control.join(control)
+        Regions.removeForsaken(control)
+        return place
       }),
       ({ life, row }) => watched(control, row, life, look)
     ),

@@ -15,7 +15,7 @@
  *  4 … (2 each)     state     life     pid    start (2)    owners   opened (2)                           under the mutex
  *                   recovers (2), at 8                                                                  its participant
  *                   doorbell  asleep                                                                     ringers, its watcher
- *  134 … (2 each)   state     serial   bytes (2)           maker    name length  name (8)                under the mutex
+ *  134 … (2 each)   state     serial   bytes (2)           maker    name length  name (8)  nameless      under the mutex
  *                   bells: up to 32 words, each the index of a bell plus one                             whoever sleeps or rings
  * ```
  *
@@ -92,6 +92,8 @@ export const REGION_BYTES = 2
 export const MAKER = 4
 export const NAME_LENGTH = 5
 export const NAME = 6
+/** 1: its maker gave it no name, and its serial stands there. */
+export const NAMELESS = 14
 export const FIRST_BELL = LINE_WORDS
 
 /** States of a region's row. */

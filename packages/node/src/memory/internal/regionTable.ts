@@ -45,6 +45,7 @@ export const isTaken = (control: Control, own: number, name: string): boolean =>
 /** Takes a row for a region that is to be made. Under the mutex. */
 export const beginRegion = (control: Control, row: number, bytes: number, name: string | undefined): number => {
   const { words } = control
+  removeForsaken(control)
   for (let region = 0; region < Layout.REGIONS; region++) {
     const word = Layout.regionWord(region)
     const state = words[word]
@@ -56,6 +57,7 @@ export const beginRegion = (control: Control, row: number, bytes: number, name: 
     Layout.writeWide(words, word + Layout.REGION_BYTES, bytes)
     words[word + Layout.MAKER] = lifeOf(control, row)
     Layout.writeName(words, word, name ?? String(serial))
+    words[word + Layout.NAMELESS] = name === undefined ? 1 : 0
     words.fill(0, word + Layout.FIRST_BELL, word + Layout.FIRST_BELL + Layout.BELLS)
     // Before the opened bit: the row of a maker that dies between the two is MAKING, and its bit is never set.
     Atomics.store(words, word, Layout.MAKING)
@@ -86,6 +88,25 @@ export const removeRegion = (control: Control, region: number): void => {
     if (stateOf(control, row) !== Layout.DEAD) continue
     Layout.clearOpened(words, row, region)
     rest(control, row)
+  }
+}
+
+/** Notes these deaths, once their locks were found free once more (D1). Under the mutex. */
+export const buryAll = (control: Control, rows: ReadonlyArray<number>): void => {
+  for (const row of rows) if (isDead(control, row)) bury(control, row)
+  removeForsaken(control)
+}
+
+/** D10. Under the mutex. */
+export const removeForsaken = (control: Control): void => {
+  const { words } = control
+  for (let region = 0; region < Layout.REGIONS; region++) {
+    const word = Layout.regionWord(region)
+    if (words[word] !== Layout.OPEN || words[word + Layout.NAMELESS] !== 1) continue
+    const isOpen = rowsOf(control).some(
+      (row) => stateOf(control, row) === Layout.LIVE && Layout.hasOpened(words, row, region)
+    )
+    if (!isOpen) removeRegion(control, region)
   }
 }
 

@@ -9,7 +9,6 @@
  * **Invariants** (numbers of docs/mapped-memory.md)
  *
  * - S4. A region is mapped once in a participant, however often it is opened: V8 finds sleepers by address.
- * - D1. A death is noted under the mutex, after its lock was found free once more.
  * - D3. A region's mark is taken away only if the row still belongs to that life.
  * - D4. Recoveries run side by side: one may wait for a lock that another dead process holds.
  *
@@ -314,10 +313,7 @@ export class SpaceCore {
     return Effect.suspend(() => {
       const { control } = this
       const dead = this.others().filter((row) => Control.isDead(control, row))
-      // D1.
-      const bury = underMutex(control, () => {
-        for (const row of dead) if (Control.isDead(control, row)) Control.bury(control, row)
-      })
+      const bury = underMutex(control, () => Regions.buryAll(control, dead))
       return Effect.andThen(
         dead.length === 0 ? Effect.void : bury,
         Effect.suspend(() => this.begin(scope))
@@ -384,6 +380,7 @@ export class SpaceCore {
       for (const [region, { made }] of open) if (made) Regions.removeRegion(control, region)
       if (control.isOwner) Regions.removeSpace(control)
       Control.leave(control, this.row, this.handed)
+      if (!control.isOwner) Regions.removeForsaken(control)
     })
     return Effect.promise(() => Promise.all([this.watcher.stop(), this.ringer?.stop()])).pipe(
       Effect.andThen(leave),
