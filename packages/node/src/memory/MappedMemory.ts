@@ -267,7 +267,8 @@ export const open = (
   })
 
 /**
- * The name to open a region by in another process; it can be sent to a child as it is.
+ * The name to open a region by in another process; it can be sent to a child as it is. A region that was made without one has a number for it,
+ * and goes with the last participant that has it open.
  *
  * @category operations
  * @since 0.1.0
@@ -341,7 +342,9 @@ export const participants: Effect.Effect<ReadonlyArray<Participant>, never, Mapp
  * Recovers a region from the death of any other participant that had it open, also from deaths before this was called, until the scope
  * closes. Deaths are seen within 100 ms. One recovery a region; a second one replaces the first.
  *
- * **Details**: a dead participant keeps its place until every region it had open was recovered, by anybody.
+ * **Details**: a dead participant keeps its place until every region it had open was recovered, by anybody. A region with a name that holds
+ * nothing to be put right wants a recovery too, which may be `() => Effect.succeed(true)`: without one, owners that are killed and started again
+ * fill the space's places.
  *
  * @category operations
  * @since 0.1.0
