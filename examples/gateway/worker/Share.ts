@@ -104,8 +104,7 @@ export const restore = Effect.fnUntraced(function* (
   const takeRest = Effect.flatMap(RingSnapshot.snapshot(seat.ring), ({ claimed }) =>
     Effect.repeat(takeOne, { while: (taken) => Option.isSome(taken) && seat.position < claimed })
   )
-  // Told to stop between taking and counting: what was taken is left to whoever comes next, who begins at the committed position.
-  const finish = Effect.suspend(() => (seat.position === counted ? Effect.andThen(takeRest, store) : store))
+  const finish = Effect.andThen(takeRest, store)
   const storing = Effect.forever(Effect.andThen(Effect.sleep(snapshotEvery), alone(storeOrTell)))
   const again = Effect.suspend(() => (obstacle === undefined ? Effect.void : alone(storeOrTell)))
   const storingAgain = Effect.forever(Effect.andThen(Effect.sleep(AGAIN), again))
