@@ -51,6 +51,8 @@ describe("the ringer", () => {
         const errands = new Int32Array(core.errands)
         const address = core.control.address + (Layout.participantWord(NOBODY) + Layout.DOORBELL) * 4
         const sleeper = fixture("sleeper", { address })
+        // It may have ended before anybody comes to ask for that.
+        const ended = once(sleeper, "exit")
         // It may not sleep yet when it is asked for.
         const asking = Effect.repeat(
           Effect.sync(() => Errands.ask(errands, NOBODY)),
@@ -59,7 +61,7 @@ describe("the ringer", () => {
         const said = Effect.promise(() => once(sleeper, "message"))
         // It has loaded koffi, as whoever makes native calls: the next test is about one that has not.
         assert.deepStrictEqual(yield* Effect.raceFirst(said, Effect.as(asking, [])), [{ woken: true, koffi: true }])
-        yield* Effect.promise(() => once(sleeper, "exit"))
+        yield* Effect.promise(() => ended)
       })
     )
   )
@@ -106,8 +108,9 @@ describe("the ringer", () => {
             shared: yield* MappedMemory.share(memory)
           }
           const thread = fixture("publishingThread", job)
+          const ended = once(thread, "exit")
           assert.deepStrictEqual(yield* Effect.promise(() => once(thread, "message")), [{ koffi: false }])
-          yield* Effect.promise(() => once(thread, "exit"))
+          yield* Effect.promise(() => ended)
         })
       )
   )
