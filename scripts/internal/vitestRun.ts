@@ -76,7 +76,8 @@ export const runTests = ({ file, root, runSeconds, testSeconds, titles }: RunOpt
     rmSync(report, { force: true })
     const { NODE_OPTIONS: _, VITEST: __, ...env } = process.env
     const args = ["run", file, "-t", titles.map(escaped).join("|"), "--reporter=json", `--outputFile=${report}`]
-    if (testSeconds !== undefined) args.push(`--testTimeout=${testSeconds * 1000}`)
+    if (testSeconds !== undefined)
+      args.push(`--testTimeout=${testSeconds * 1000}`, `--hookTimeout=${testSeconds * 1000}`)
     const vitest = path.join(root, "node_modules", "vitest", "vitest.mjs")
     const child = spawn(process.execPath, [vitest, ...args], {
       cwd: root,
