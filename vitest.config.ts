@@ -32,7 +32,7 @@ class LongestFirst extends BaseSequencer {
       const at = longest.findIndex((file) => moduleId.endsWith(`/${file}`))
       return at < 0 ? longest.length : at
     }
-    // oxlint-disable-next-line unicorn/no-array-sort -- no array's: vitest's own order
+    // oxlint-disable-next-line unicorn/no-array-sort -- this sorts no array: it asks vitest for the order it would take itself
     return (await super.sort(files)).toSorted((a, b) => place(a) - place(b))
   }
 }

@@ -83,3 +83,7 @@ export const on =
       E,
       Exclude<R, TestContainer.TestContainer | Backend.Backend | Scope.Scope>
     >
+
+/** Lets time pass in small steps, so that everybody has their turns in between. */
+export const walk = (millis: number, step = 50) =>
+  Effect.repeat(pass(step), { times: Math.max(0, Math.ceil(millis / step) - 1) })
